@@ -1,0 +1,41 @@
+"""ravine: race optimisers on your own model, and find out why a run is not learning.
+
+Names load on first use, so that `import ravine` costs milliseconds and loads no torch.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from ravine._version import __version__
+
+if TYPE_CHECKING:
+    from ravine import optim, schedules
+    from ravine._api import Result, open_record, race
+    from ravine.tasks import Task, metrics
+
+_WHERE = {
+    "Result": ("ravine._api", "Result"),
+    "Task": ("ravine.tasks", "Task"),
+    "metrics": ("ravine.tasks.metrics", None),
+    "open_record": ("ravine._api", "open_record"),
+    "optim": ("ravine.optim", None),
+    "race": ("ravine._api", "race"),
+    "schedules": ("ravine.schedules", None),
+}
+
+__all__ = ["Result", "Task", "__version__", "metrics", "open_record", "optim", "race", "schedules"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module 'ravine' has no attribute {name!r}")
+    module, attribute = _WHERE[name]
+    value = importlib.import_module(module)
+    if attribute is not None:
+        value = getattr(value, attribute)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,1 @@
+"""Errors, checks, seeds and trees of tensors: what every layer above stands on."""
