@@ -1,0 +1,193 @@
+"""Whether a task's parts fit together, with one sentence for each way in which they do not."""
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+from torch.utils import _pytree
+
+from ravine.base.errors import DataError, TaskError
+from ravine.tasks._randomness import isolated
+from ravine.tasks.objective import Objective, divide
+from ravine.tasks.splits import Splits, Tree, first_line, rows, take
+
+if TYPE_CHECKING:
+    from ravine.tasks._task import Task
+
+_CLASS_LOSSES = ("cross_entropy", "nll_loss", "CrossEntropyLoss", "NLLLoss")
+_PAIRED = (
+    *("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits"),
+    *("MSELoss", "L1Loss", "SmoothL1Loss", "HuberLoss", "BCELoss", "BCEWithLogitsLoss"),
+)
+
+
+def name_of(function: object) -> str:
+    """A function's or module's name for people."""
+    return getattr(function, "__name__", type(function).__name__)
+
+
+def check_parts(task: "Task") -> None:
+    """Raise `TaskError` unless the arguments of a task make sense together."""
+    where = f"task {task.name!r}"
+    if not isinstance(task.name, str) or not task.name:
+        raise TaskError(f"name={task.name!r}: must be a text of at least one letter.")
+    if isinstance(task.model, nn.Module):
+        kind = type(task.model).__name__
+        raise TaskError(f"{where}: model is a {kind}, but every seed needs a new one. Give a function that builds it: lambda: {kind}(...).")
+    if not callable(task.model):
+        raise TaskError(f"{where}: model is of type {type(task.model).__name__}: must be a function that returns a new module.")
+    if (task.loss is None) == (task.step is None):
+        found = "neither loss nor step was" if task.loss is None else "both loss and step were"
+        raise TaskError(f"{where}: {found} given. Give one: loss=(output, target) -> mean, or step=(model, batch) -> mean.")
+    criterion = task.step if task.loss is None else task.loss
+    if not callable(criterion) or isinstance(criterion, type):
+        remedy = f"Give an instance: {name_of(criterion)}()." if isinstance(criterion, type) else "Give a function."
+        raise TaskError(f"{where}: {'step' if task.loss is None else 'loss'}={criterion!r} cannot be called on a batch. {remedy}")
+    _check_criterion(criterion, where)
+    splits = [name for name in ("train", "validation", "test") if getattr(task, name) is not None]
+    if task.load is not None and splits:
+        raise TaskError(f"{where}: load= gives all the splits, so {' and '.join(splits)} cannot be given besides. Leave one out.")
+    if task.load is None and not {"train", "validation"} <= set(splits):
+        missing = " and ".join(name for name in ("train", "validation") if name not in splits)
+        raise TaskError(f"{where}: {missing} is missing. Give train= and validation=, or load=.")
+
+
+def _check_criterion(criterion: Any, where: str) -> None:
+    if not isinstance(criterion, nn.Module):
+        return
+    if getattr(criterion, "reduction", "mean") == "sum":
+        raise TaskError(
+            f"{where}: the loss {name_of(criterion)} sums over rows, which ties the rate to the batch size. Use reduction='mean'."
+        )
+    if any(parameter.requires_grad for parameter in criterion.parameters()):
+        raise TaskError(
+            f"{where}: the loss {name_of(criterion)} has parameters, which would not be trained. Put it in the model; use step=."
+        )
+
+
+def check_alike(splits: Splits) -> None:
+    """Raise `DataError` unless every split has the structure and dtypes of the training split."""
+    expected, structure = _pytree.tree_flatten(splits.train)
+    for name, tree in (("validation", splits.validation), ("test", splits.test)):
+        if tree is None:
+            continue
+        leaves, found = _pytree.tree_flatten(tree)
+        if found != structure:
+            shapes = f"{_shapes(tree)} and {_shapes(splits.train)}"
+            raise DataError(f"{name} and train are built differently ({shapes}). Give every split the same structure.")
+        for leaf, model in zip(leaves, expected, strict=True):
+            if leaf.dtype != model.dtype:
+                raise DataError(f"{name} holds {leaf.dtype} where train holds {model.dtype}. Convert one of them.")
+
+
+def check_run(task: "Task") -> None:
+    """Raise `TaskError` unless one batch goes forwards and backwards, and every metric gives a number."""
+    data = task.data
+    # Copies: a model that writes into its input must not reach the user's tensors.
+    batches = [take(tree, torch.arange(min(task.rows_per_step, rows(tree)))) for tree in (data.train, data.validation)]
+    first, second = task.build(0), task.build(0)
+    where = f"task {task.name!r}"
+    if first is second:
+        raise TaskError(f"{where}: model() returned the same module twice. Build a new one at every call.")
+    objective = Objective(first, task)
+    with isolated(0), torch.enable_grad():
+        loss = _run_loss(objective, batches[0], where)
+        _check_loss(loss, where, name_of(task.step or task.loss))
+        try:
+            loss.backward()
+        except Exception as error:
+            raise _failed(f"{where}: differentiating the loss", error, _hint(task, batches[0], None)) from error
+    objective.eval()
+    with isolated(0), torch.no_grad():
+        _check_metrics(objective, batches[1], where)
+
+
+def _run_loss(objective: Objective, batch: Tree, where: str) -> Any:
+    task, model = objective.task, objective.model
+    if task.step is not None:
+        try:
+            return task.step(model, batch)
+        except Exception as error:
+            raise _failed(f"{where}: step(model, batch) on {_shapes(batch)}", error, "") from error
+    inputs, target = divide(batch)
+    try:
+        output = model(*inputs)
+    except Exception as error:
+        hint = _dtype_hint(model, inputs)
+        raise _failed(f"{where}: the model {type(model).__name__} on {_shapes(inputs)}", error, hint) from error
+    name = name_of(task.loss)
+    if name in _PAIRED and isinstance(output, torch.Tensor) and output.shape != target.shape:
+        shapes = f"output {tuple(output.shape)} and target {tuple(target.shape)}"
+        raise TaskError(f"{where}: {name} got {shapes}, which it would broadcast. Make the shapes equal, e.g. with target.unsqueeze(1).")
+    try:
+        return objective.task.loss(output, target)  # type: ignore[misc]
+    except Exception as error:
+        subject = f"{where}: the loss {name} on output {_shapes(output)} and target {_shapes(target)}"
+        raise _failed(subject, error, _hint(task, batch, output)) from error
+
+
+def _check_loss(loss: object, where: str, name: str) -> None:
+    if not isinstance(loss, torch.Tensor):
+        raise TaskError(f"{where}: {name} returned {type(loss).__name__}: must be a 0-d tensor. Leave out .item() and float().")
+    if loss.ndim:
+        raise TaskError(f"{where}: {name} returned a tensor of shape {tuple(loss.shape)}: must be a scalar. Average it with .mean().")
+    if not loss.is_floating_point():
+        raise TaskError(f"{where}: {name} returned a {loss.dtype} number: must be of floating type. Average floating values.")
+    if not loss.requires_grad:
+        remedy = "Leave out .detach(), .item() and torch.no_grad() on the way."
+        raise TaskError(f"{where}: the value of {name} does not depend on the parameters, so it has no gradient. {remedy}")
+
+
+def _check_metrics(objective: Objective, batch: Tree, where: str) -> None:
+    task = objective.task
+    arguments: tuple[Any, Any] = (objective.model, batch)
+    if task.step is None:
+        inputs, target = divide(batch)
+        arguments = (objective.model(*inputs), target)
+    for name, metric in task.metrics.items():
+        try:
+            value = metric(*arguments)
+        except Exception as error:
+            raise _failed(f"{where}: the metric {name!r}", error, "") from error
+        if not isinstance(value, torch.Tensor) or value.ndim:
+            kind = f"a tensor of shape {tuple(value.shape)}" if isinstance(value, torch.Tensor) else type(value).__name__
+            raise TaskError(f"{where}: the metric {name!r} returned {kind}: must be a 0-d tensor. Use .mean(), and leave out .item().")
+
+
+def _failed(subject: str, error: Exception, hint: str) -> TaskError:
+    return TaskError(f"{subject} raised {type(error).__name__}: {first_line(error)}.{' ' + hint if hint else ''}")
+
+
+def _hint(task: "Task", batch: Tree, output: Any) -> str:
+    if task.loss is None or not isinstance(batch, tuple):
+        return ""
+    target, name = batch[-1], name_of(task.loss)
+    if not isinstance(target, torch.Tensor):
+        return ""
+    is_class_number = target.dtype in (torch.int64, torch.uint8)
+    if name in _CLASS_LOSSES and isinstance(output, torch.Tensor) and target.shape != output.shape and not is_class_number:
+        return f"Class numbers must be torch.int64 and these are {target.dtype}: use target.long()."
+    if name in _CLASS_LOSSES and is_class_number and target.numel() and isinstance(output, torch.Tensor) and output.ndim > 1:
+        classes = output.shape[1]
+        if int(target.max()) >= classes or int(target.min()) < 0:
+            return f"Class numbers must be 0 to {classes - 1} and these go from {int(target.min())} to {int(target.max())}."
+    if name in _PAIRED and not target.is_floating_point():
+        return f"The target must be of floating type and is {target.dtype}: use target.float()."
+    return ""
+
+
+def _dtype_hint(model: nn.Module, inputs: Tree) -> str:
+    own = next(model.parameters()).dtype
+    given = [leaf.dtype for leaf in _pytree.tree_leaves(inputs) if isinstance(leaf, torch.Tensor)]
+    other = [dtype for dtype in given if dtype != own]
+    return f"Its parameters are {own} and the input is {other[0]}: convert with x.to({own})." if other else ""
+
+
+def _shapes(tree: Tree) -> str:
+    if isinstance(tree, torch.Tensor):
+        return f"{tuple(tree.shape)} {str(tree.dtype).removeprefix('torch.')}"
+    if isinstance(tree, tuple | list):
+        return f"({', '.join(_shapes(part) for part in tree)})"
+    if isinstance(tree, dict):
+        return "{" + ", ".join(f"{key}: {_shapes(part)}" for key, part in tree.items()) + "}"
+    return type(tree).__name__
