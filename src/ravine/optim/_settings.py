@@ -1,0 +1,122 @@
+"""Settings of a parameter group, under torch's names, checked when given and read as a rule's hypers at every step."""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from torch import Tensor
+
+from ravine.base._checks import unknown_name
+from ravine.base.errors import InputError
+from ravine.optim._drivers import DRIVERS
+from ravine.rules._rule import Hyper, Rule
+from ravine.rules.registry import check, with_flags
+
+TORCH_SWITCHES = ("foreach", "fused", "capturable", "differentiable", "decoupled_weight_decay")
+"""Keys of torch's own param groups that say how torch computes; ours say `driver`."""
+
+
+def switches(rule: type[Rule]) -> tuple[str, ...]:
+    """Flags that a person sets; the others follow from hypers."""
+    return tuple(flag.name for flag in rule.flags if not flag.of)
+
+
+def known_keys(rule: type[Rule]) -> list[str]:
+    """Every key of a param group that has a meaning for `rule`."""
+    hypers = dict.fromkeys(hyper.group_key for hyper in rule.hypers)
+    return [*hypers, *switches(rule), "maximize", "driver"]
+
+
+def defaults(rule: type[Rule], given: Mapping[str, float]) -> dict[str, Any]:
+    """Hypers by symbol as settings by torch's keys, pairs such as `betas` as tuples; the rule's defaults fill the rest."""
+    settings: dict[str, Any] = {}
+    for hyper in rule.hypers:
+        value = given.get(hyper.symbol, hyper.default)
+        settings[hyper.group_key] = value if hyper.index is None else (*settings.get(hyper.group_key, ()), value)
+    return settings
+
+
+def read(rule: type[Rule], group: Mapping[str, Any]) -> dict[str, float]:
+    """Every hyper of a group by symbol; one-element tensors are read now, never remembered."""
+    return {hyper.symbol: float(_value(hyper, group)) for hyper in rule.hypers}
+
+
+def rule_of(rule: type[Rule], group: Mapping[str, Any], hypers: Mapping[str, float]) -> Rule:
+    """The rule with its flags as the group has them now."""
+    return with_flags(rule, hypers, {name: bool(group[name]) for name in switches(rule)})
+
+
+def check_group(rule: type[Rule], group: Mapping[str, Any], *, where: str) -> None:
+    """Refuse misspelt keys and values outside their interval.
+
+    Keys that resemble nothing are the user's own (schedulers keep `initial_lr` there) and stay.
+
+    Raises:
+        InputError: with `where` in its message.
+    """
+    known = known_keys(rule)
+    for key in group:
+        if key not in (*known, "params", "param_names") and difflib.get_close_matches(key, known, n=1, cutoff=0.8):
+            raise unknown_name(f"setting of {where}", key, known)
+    for hyper in rule.hypers:
+        check(hyper, _one_number(hyper, group, where), where=where)
+    for name in (*switches(rule), "maximize"):
+        if not isinstance(group[name], bool):
+            raise InputError(f"{name}={group[name]!r} for {where}: must be True or False.", given=group[name])
+    check_driver(group["driver"])
+    rule_of(rule, group, read(rule, group))
+
+
+def check_driver(name: object) -> None:
+    """Refuse a driver that does not exist."""
+    if name not in ("auto", *DRIVERS):
+        raise unknown_name("driver", str(name), ("auto", *DRIVERS))
+
+
+def choose_driver(
+    driver: str,
+    *,
+    foreach: bool | None = None,
+    fused: bool | None = None,
+    capturable: bool = False,
+    differentiable: bool = False,
+) -> str:
+    """Torch's switches as the name of a driver; those that ravine cannot honour are refused, not ignored."""
+    for name, value in {"fused": fused, "capturable": capturable, "differentiable": differentiable}.items():
+        if value:
+            remedy = "Use driver='compiled' for one fused kernel." if name == "fused" else "Use the class of torch.optim for that."
+            raise InputError(f"{name}={value!r}: ravine has no such form of the step, only None or False is allowed. {remedy}", given=value)
+    if foreach is None:
+        return driver
+    if driver != "auto":
+        raise InputError(f"driver={driver!r} and foreach={foreach!r}: two answers to one question. Give only driver.", given=driver)
+    return "foreach" if foreach else "per_tensor"
+
+
+def refuse_unknown(kind: str, given: Iterable[str], known: Iterable[str]) -> None:
+    """Raise for the first setting of `given` that is not `known`, offering the nearest.
+
+    Raises:
+        UnknownNameError: naming `kind` and the setting.
+    """
+    choices = list(known)
+    for name in given:
+        if name not in choices:
+            raise unknown_name(f"setting of {kind}", name, choices)
+
+
+def _value(hyper: Hyper, group: Mapping[str, Any]) -> Any:
+    value = group[hyper.group_key]
+    return value if hyper.index is None else value[hyper.index]
+
+
+def _one_number(hyper: Hyper, group: Mapping[str, Any], where: str) -> Any:
+    """The hyper's value, with its container's length and its own size checked."""
+    value = group[hyper.group_key]
+    if hyper.index is not None and (not isinstance(value, (tuple, list)) or len(value) != 2):
+        raise InputError(f"{hyper.group_key}={value!r} for {where}: must be a pair of numbers, such as (0.9, 0.999).", given=value)
+    value = _value(hyper, group)
+    if isinstance(value, Tensor) and value.numel() != 1:
+        size = f"a tensor of shape {tuple(value.shape)}"
+        raise InputError(f"{hyper.group_key} for {where} is {size}: must be a number or a tensor with one element.", given=value)
+    return value

@@ -1,0 +1,349 @@
+"""The drop-in classes: torch's constructors, position by position, over ravine's rules, and `create` by registry name."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from torch import Tensor
+from torch.optim.optimizer import ParamsT
+
+from ravine.base.errors import InputError
+from ravine.optim import _settings, _state
+from ravine.optim._rule_optimizer import RuleOptimizer
+from ravine.rules import adagrad, adam, adamw, lion, rmsprop, sgd
+from ravine.rules._rule import Rule
+from ravine.rules.registry import get
+
+
+class SGD(RuleOptimizer):
+    """Gradient descent, heavy ball and Nesterov momentum: equations in `ravine.rules.sgd.SGD`.
+
+    Args:
+        params: parameters, named parameters, or dictionaries that describe groups.
+        lr: learning rate; a number or a one-element tensor.
+        momentum: share of the buffer kept at each step.
+        dampening: share of the gradient kept out of the buffer, from the second step on.
+        weight_decay: coupled L2 coefficient, added to the gradient.
+        nesterov: look ahead along the buffer; needs momentum and no dampening.
+        maximize: climb instead of descend.
+        foreach: torch's word for the driver: True is "foreach", False is "per_tensor".
+        differentiable, fused: torch's; only their off values are accepted.
+        driver: "auto", "per_tensor", "foreach" or "compiled".
+
+    Example:
+        >>> import torch
+        >>> weight = torch.nn.Parameter(torch.tensor([1.0, 2.0]))
+        >>> optimizer = SGD([weight], lr=0.5)
+        >>> weight.sum().backward()
+        >>> optimizer.step()
+        >>> weight.tolist()
+        [0.5, 1.5]
+    """
+
+    rule = sgd.SGD
+
+    def __init__(  # noqa: PLR0917 - torch's positional order
+        self,
+        params: ParamsT,
+        lr: float | Tensor = 1e-3,
+        momentum: float = 0.0,
+        dampening: float = 0.0,
+        weight_decay: float | Tensor = 0.0,
+        nesterov: bool = False,
+        *,
+        maximize: bool = False,
+        foreach: bool | None = None,
+        differentiable: bool = False,
+        fused: bool | None = None,
+        driver: str = "auto",
+    ) -> None:
+        settings = {"lr": lr, "momentum": momentum, "dampening": dampening, "weight_decay": weight_decay, "nesterov": nesterov}
+        driver = _settings.choose_driver(driver, foreach=foreach, fused=fused, differentiable=differentiable)
+        super().__init__(params, settings, maximize=maximize, driver=driver)
+
+
+class Adagrad(RuleOptimizer):
+    """Rates that fall with the summed squared gradients: equations in `ravine.rules.adagrad.Adagrad`.
+
+    Args:
+        params: parameters, named parameters, or dictionaries that describe groups.
+        lr: learning rate; a number or a one-element tensor.
+        lr_decay: hyperbolic decay of the rate per step.
+        weight_decay: coupled L2 coefficient, added to the gradient.
+        initial_accumulator_value: starting value of the sum.
+        eps: added to the root of the sum.
+        foreach: torch's word for the driver: True is "foreach", False is "per_tensor".
+        maximize: climb instead of descend.
+        differentiable, fused: torch's; only their off values are accepted.
+        driver: "auto", "per_tensor", "foreach" or "compiled".
+
+    Example:
+        >>> import torch
+        >>> weight = torch.nn.Parameter(torch.tensor([1.0, 2.0]))
+        >>> optimizer = Adagrad([weight], lr=0.5)
+        >>> weight.sum().backward()
+        >>> optimizer.step()
+        >>> weight.tolist()
+        [0.5, 1.5]
+    """
+
+    rule = adagrad.Adagrad
+
+    def __init__(  # noqa: PLR0917 - torch's positional order
+        self,
+        params: ParamsT,
+        lr: float | Tensor = 1e-2,
+        lr_decay: float = 0.0,
+        weight_decay: float = 0.0,
+        initial_accumulator_value: float = 0.0,
+        eps: float = 1e-10,
+        foreach: bool | None = None,
+        *,
+        maximize: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
+        driver: str = "auto",
+    ) -> None:
+        settings = {
+            "lr": lr,
+            "lr_decay": lr_decay,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "initial_accumulator_value": initial_accumulator_value,
+        }
+        driver = _settings.choose_driver(driver, foreach=foreach, fused=fused, differentiable=differentiable)
+        super().__init__(params, settings, maximize=maximize, driver=driver)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Settings and state; parameters that had no gradient yet appear with their starting state.
+
+        torch's Adagrad reads its state without ever creating it, so a gap would fail there.
+        """
+        for group in self.param_groups:
+            hypers = _settings.read(self.rule, group)
+            rule = _settings.rule_of(self.rule, group, hypers)
+            for param in group["params"]:
+                _state.prepare(self.state[param], param, rule, hypers)
+        return super().state_dict()
+
+
+class RMSprop(RuleOptimizer):
+    """The gradient over its running root mean square: equations in `ravine.rules.rmsprop.RMSprop`.
+
+    Args:
+        params: parameters, named parameters, or dictionaries that describe groups.
+        lr: learning rate; a number or a one-element tensor.
+        alpha: share of the running averages kept at each step.
+        eps: added to the root.
+        weight_decay: coupled L2 coefficient, added to the gradient.
+        momentum: share of the buffer of updates kept at each step.
+        centered: divide by the standard deviation instead of the root mean square.
+        capturable: torch's; only False is accepted.
+        foreach: torch's word for the driver: True is "foreach", False is "per_tensor".
+        maximize: climb instead of descend.
+        differentiable: torch's; only False is accepted.
+        driver: "auto", "per_tensor", "foreach" or "compiled".
+
+    Example:
+        >>> import torch
+        >>> weight = torch.nn.Parameter(torch.tensor([1.0, 2.0]))
+        >>> optimizer = RMSprop([weight], lr=0.25, alpha=0.75, eps=0.0)
+        >>> weight.sum().backward()
+        >>> optimizer.step()
+        >>> weight.tolist()
+        [0.5, 1.5]
+    """
+
+    rule = rmsprop.RMSprop
+
+    def __init__(  # noqa: PLR0917 - torch's positional order
+        self,
+        params: ParamsT,
+        lr: float | Tensor = 1e-2,
+        alpha: float = 0.99,
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        momentum: float = 0.0,
+        centered: bool = False,
+        capturable: bool = False,
+        foreach: bool | None = None,
+        maximize: bool = False,
+        differentiable: bool = False,
+        *,
+        driver: str = "auto",
+    ) -> None:
+        settings = {"lr": lr, "momentum": momentum, "alpha": alpha, "eps": eps, "centered": centered, "weight_decay": weight_decay}
+        driver = _settings.choose_driver(driver, foreach=foreach, capturable=capturable, differentiable=differentiable)
+        super().__init__(params, settings, maximize=maximize, driver=driver)
+
+
+class Adam(RuleOptimizer):
+    """Bias-corrected first moment over the root of the second: equations in `ravine.rules.adam.Adam`.
+
+    Args:
+        params: parameters, named parameters, or dictionaries that describe groups.
+        lr: learning rate; a number or a one-element tensor.
+        betas: shares of the first and of the second moment kept at each step.
+        eps: added to the root of the corrected second moment.
+        weight_decay: coupled L2 coefficient, added to the gradient; `AdamW` decouples it.
+        amsgrad: divide by the largest second moment so far.
+        foreach: torch's word for the driver: True is "foreach", False is "per_tensor".
+        maximize: climb instead of descend.
+        capturable, differentiable, fused: torch's; only their off values are accepted.
+        decoupled_weight_decay: torch's; only False is accepted, the other is `AdamW`.
+        driver: "auto", "per_tensor", "foreach" or "compiled".
+
+    Example:
+        >>> import torch
+        >>> weight = torch.nn.Parameter(torch.tensor([1.0, 2.0]))
+        >>> optimizer = Adam([weight], lr=0.5)
+        >>> weight.sum().backward()
+        >>> optimizer.step()
+        >>> [round(value, 6) for value in weight.tolist()]
+        [0.5, 1.5]
+    """
+
+    rule = adam.Adam
+
+    def __init__(  # noqa: PLR0917 - torch's positional order
+        self,
+        params: ParamsT,
+        lr: float | Tensor = 1e-3,
+        betas: tuple[float | Tensor, float | Tensor] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+        amsgrad: bool = False,
+        *,
+        foreach: bool | None = None,
+        maximize: bool = False,
+        capturable: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
+        decoupled_weight_decay: bool = False,
+        driver: str = "auto",
+    ) -> None:
+        if decoupled_weight_decay:
+            raise InputError("decoupled_weight_decay=True for Adam: must be False. Use AdamW, which is that optimizer.", given=True)
+        settings = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "amsgrad": amsgrad}
+        driver = _settings.choose_driver(driver, foreach=foreach, fused=fused, capturable=capturable, differentiable=differentiable)
+        super().__init__(params, settings, maximize=maximize, driver=driver)
+
+
+class AdamW(RuleOptimizer):
+    """Adam with decoupled weight decay: equations in `ravine.rules.adamw.AdamW`.
+
+    Args:
+        params: parameters, named parameters, or dictionaries that describe groups.
+        lr: learning rate; a number or a one-element tensor.
+        betas: shares of the first and of the second moment kept at each step.
+        eps: added to the root of the corrected second moment.
+        weight_decay: share of the weight removed per step and unit of lr.
+        amsgrad: divide by the largest second moment so far.
+        maximize: climb instead of descend.
+        foreach: torch's word for the driver: True is "foreach", False is "per_tensor".
+        capturable, differentiable, fused: torch's; only their off values are accepted.
+        driver: "auto", "per_tensor", "foreach" or "compiled".
+
+    Example:
+        >>> import torch
+        >>> weight = torch.nn.Parameter(torch.tensor([1.0, 2.0]))
+        >>> optimizer = AdamW([weight], lr=0.5, weight_decay=0.0)
+        >>> weight.sum().backward()
+        >>> optimizer.step()
+        >>> [round(value, 6) for value in weight.tolist()]
+        [0.5, 1.5]
+    """
+
+    rule = adamw.AdamW
+
+    def __init__(  # noqa: PLR0917 - torch's positional order
+        self,
+        params: ParamsT,
+        lr: float | Tensor = 1e-3,
+        betas: tuple[float | Tensor, float | Tensor] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+        amsgrad: bool = False,
+        *,
+        maximize: bool = False,
+        foreach: bool | None = None,
+        capturable: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
+        driver: str = "auto",
+    ) -> None:
+        settings = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "amsgrad": amsgrad}
+        driver = _settings.choose_driver(driver, foreach=foreach, fused=fused, capturable=capturable, differentiable=differentiable)
+        super().__init__(params, settings, maximize=maximize, driver=driver)
+
+
+class Lion(RuleOptimizer):
+    """The sign of an interpolated momentum: equations in `ravine.rules.lion.Lion`.
+
+    Args:
+        params: parameters, named parameters, or dictionaries that describe groups.
+        lr: learning rate, 3 to 10 times below Adam's; a number or a one-element tensor.
+        betas: shares of the momentum in the direction and in the next momentum.
+        weight_decay: share of the weight removed per step and unit of lr.
+        maximize: climb instead of descend.
+        driver: "auto", "per_tensor", "foreach" or "compiled".
+
+    Example:
+        >>> import torch
+        >>> weight = torch.nn.Parameter(torch.tensor([1.0, 2.0]))
+        >>> optimizer = Lion([weight], lr=0.5)
+        >>> weight.sum().backward()
+        >>> optimizer.step()
+        >>> weight.tolist()
+        [0.5, 1.5]
+    """
+
+    rule = lion.Lion
+
+    def __init__(
+        self,
+        params: ParamsT,
+        lr: float | Tensor = 1e-4,
+        betas: tuple[float | Tensor, float | Tensor] = (0.9, 0.99),
+        weight_decay: float = 0.0,
+        *,
+        maximize: bool = False,
+        driver: str = "auto",
+    ) -> None:
+        super().__init__(params, {"lr": lr, "betas": betas, "weight_decay": weight_decay}, maximize=maximize, driver=driver)
+
+
+CLASSES: Mapping[type[Rule], type[RuleOptimizer]] = MappingProxyType({cls.rule: cls for cls in (SGD, Adagrad, RMSprop, Adam, AdamW, Lion)})
+"""The drop-in class of every rule."""
+
+
+def create(name: str, params: ParamsT, **settings: Any) -> RuleOptimizer:
+    """The optimizer registered as `name`, with its presets.
+
+    Args:
+        name: a registry name, see `names()`.
+        params: parameters, named parameters, or dictionaries that describe groups.
+        settings: what the class takes under torch's names (`betas=(0.9, 0.95)`), or single hypers under the rule's
+            symbols (`beta2=0.95`).
+
+    Raises:
+        UnknownNameError: no such optimizer or setting; the message offers the nearest ones.
+        InputError: a value outside its interval, or one hyper given under both of its names.
+
+    Example:
+        >>> import torch
+        >>> optimizer = create("nesterov", [torch.nn.Parameter(torch.zeros(3))], lr=0.1)
+        >>> type(optimizer).__name__, optimizer.defaults["momentum"], optimizer.defaults["nesterov"]
+        ('SGD', 0.9, True)
+    """
+    entry = get(name)
+    symbols = {hyper.symbol: hyper for hyper in entry.rule.hypers}
+    _settings.refuse_unknown(repr(name), settings, [*symbols, *_settings.known_keys(entry.rule)])
+    for symbol, hyper in symbols.items():
+        if symbol != hyper.group_key and symbol in settings and hyper.group_key in settings:
+            raise InputError(
+                f"{symbol} and {hyper.group_key} for {name!r}: two names of one setting. Give only one.", given=settings[symbol]
+            )
+    by_symbol = entry.defaults | {symbol: settings.pop(symbol) for symbol in symbols if symbol in settings}
+    presets = _settings.defaults(entry.rule, by_symbol)
+    return CLASSES[entry.rule](params, **(presets | dict(entry.flags) | settings))

@@ -1,0 +1,44 @@
+import doctest
+from types import SimpleNamespace as N
+
+import pytest
+import torch
+
+from ravine.rules import rmsprop
+from ravine.rules.rmsprop import RMSprop
+
+ONE = torch.ones(1, dtype=torch.float64)
+SCALARS = N(lr=0.1, keep=0.75, take=0.25, eps=0.0, momentum=0.5, l2=1.0)
+
+
+def test_examples():
+    result = doctest.testmod(rmsprop)
+    assert result.attempted > 0
+    assert result.failed == 0
+
+
+def test_the_momentum_buffer_adds_updates():
+    delta, state = RMSprop(buffered=True).update(ONE, ONE, N(v=0 * ONE, m=4 * ONE), SCALARS)
+    assert state["m"].item() == 4.0  # 0.5 * 4 + 1 / sqrt(0.25)
+    assert delta.item() == pytest.approx(-0.4)
+
+
+def test_centred_divides_by_the_standard_deviation():
+    delta, state = RMSprop(centered=True).update(ONE, ONE, N(v=0 * ONE, a=0 * ONE), SCALARS)
+    assert state["a"].item() == 0.25
+    assert delta.item() == pytest.approx(-0.1 / (0.25 - 0.0625) ** 0.5)
+
+
+def test_a_centred_variance_below_zero_counts_as_zero():
+    scalars = N(**{**vars(SCALARS), "eps": 1.0})
+    delta, _ = RMSprop(centered=True).update(ONE, ONE, N(v=0.5 * ONE, a=ONE), scalars)
+    assert delta.item() == -0.1
+
+
+def test_l2_enters_the_mean_square():
+    _, state = RMSprop(coupled=True).update(ONE, ONE, N(v=0 * ONE), SCALARS)
+    assert state["v"].item() == 1.0
+
+
+def test_slots_follow_flags():
+    assert [slot.key for slot in RMSprop(buffered=True, centered=True).active_slots] == ["square_avg", "momentum_buffer", "grad_avg"]
