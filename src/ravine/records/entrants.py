@@ -1,0 +1,139 @@
+"""What the lanes of one optimiser say together: the better of its final rates, its good rates, and where it breaks."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ravine.records.targets import regret
+
+# Rates whose tuned value lies within this regret of the best one count as good (protocol, point 12).
+WINDOW_REGRET = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class FinalLane:
+    """A lane of the final stage.
+
+    Attributes:
+        optimizer: registry name.
+        lr: peak learning rate.
+        seed: fresh lane seed.
+        diverged: whether it diverged; then it never counts as having reached a target.
+        values: ranking metric on the ranking split over the whole step grid.
+        validation_final: ranking metric on the validation split at the last step.
+    """
+
+    optimizer: str
+    lr: float
+    seed: int
+    diverged: bool
+    values: np.ndarray
+    validation_final: float
+
+
+@dataclass(frozen=True, slots=True)
+class TunedLane:
+    """A lane of the tuning stage.
+
+    Attributes:
+        optimizer: registry name.
+        lr: peak learning rate.
+        value: ranking metric on the validation split where the lane ended; NaN where it diverged.
+        diverged: whether it diverged.
+        stuck: whether it stayed at the input-independent loss.
+    """
+
+    optimizer: str
+    lr: float
+    value: float
+    diverged: bool
+    stuck: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Cohort:
+    """The fresh seeds of one optimiser at one rate, with the metric turned so that lower is better.
+
+    Attributes:
+        optimizer: registry name.
+        lr: the rate.
+        seeds: fresh seeds, ascending.
+        curves: metric on the ranking split, (seeds, evaluations); NaN in full where a lane diverged, but for step 0.
+        finals: its last column; infinite where a lane diverged.
+        validation: metric on the validation split at the last step; infinite where a lane diverged.
+    """
+
+    optimizer: str
+    lr: float
+    seeds: tuple[int, ...]
+    curves: np.ndarray
+    finals: np.ndarray
+    validation: np.ndarray
+
+    @property
+    def num_diverged(self) -> int:
+        """Number of seeds that diverged."""
+        return int(np.isinf(self.finals).sum())
+
+    @property
+    def has_finished(self) -> bool:
+        """Whether any seed did not diverge."""
+        return self.num_diverged < len(self.seeds)
+
+
+def chosen_cohorts(lanes: Iterable[FinalLane], *, sign: float) -> list[Cohort]:
+    """Each optimiser at the better of its final rates: fewer diverged seeds first, then the better mean validation value.
+
+    Args:
+        lanes: all lanes of the final stage.
+        sign: -1 where higher is better.
+    """
+    groups: dict[str, dict[float, list[FinalLane]]] = {}
+    for lane in lanes:
+        groups.setdefault(lane.optimizer, {}).setdefault(lane.lr, []).append(lane)
+    return [min((_cohort(group, sign) for group in rates.values()), key=_tuning_key) for rates in groups.values()]
+
+
+def _cohort(lanes: Sequence[FinalLane], sign: float) -> Cohort:
+    ordered = sorted(lanes, key=lambda lane: lane.seed)
+    curves = sign * np.array([lane.values for lane in ordered], dtype=np.float64)
+    lost = np.array([lane.diverged for lane in ordered]) | ~np.isfinite(curves[:, -1])
+    curves[lost, 1:] = np.nan
+    validation = sign * np.array([lane.validation_final for lane in ordered], dtype=np.float64)
+    validation = np.where(lost | np.isnan(validation), np.inf, validation)
+    finals = np.where(lost, np.inf, curves[:, -1])
+    return Cohort(ordered[0].optimizer, ordered[0].lr, tuple(lane.seed for lane in ordered), curves, finals, validation)
+
+
+def _tuning_key(cohort: Cohort) -> tuple[int, float, float]:
+    kept = cohort.validation[np.isfinite(cohort.validation)]
+    return cohort.num_diverged, float(kept.mean()) if kept.size else math.inf, cohort.lr
+
+
+def lr_window_decades(tuned: Iterable[TunedLane], *, initial: float, sign: float) -> float:
+    """Decades between the outermost rates of the unbroken run of good ones around the best.
+
+    The width that was seen: nothing is added for the half steps on either side, so one good rate alone is 0.
+
+    Args:
+        tuned: one optimiser's lanes.
+        initial: value at step 0, lower is better.
+        sign: -1 where higher is better.
+    """
+    lanes = sorted(tuned, key=lambda lane: lane.lr)
+    values = np.array([math.inf if lane.diverged or lane.stuck or not math.isfinite(lane.value) else sign * lane.value for lane in lanes])
+    if not np.isfinite(values).any():
+        return 0.0
+    best = int(np.argmin(values))
+    good = regret(values, best=float(values[best]), initial=initial) <= WINDOW_REGRET
+    bad = np.flatnonzero(~good)
+    first = int(bad[bad < best].max(initial=-1)) + 1
+    last = int(bad[bad > best].min(initial=len(lanes))) - 1
+    return math.log10(lanes[last].lr / lanes[first].lr)
+
+
+def diverges_at_lr(tuned: Iterable[TunedLane], *, above: float) -> float | None:
+    """Lowest tuned rate above `above` that diverged or stayed stuck; None where none did."""
+    return min((lane.lr for lane in tuned if lane.lr > above and (lane.diverged or lane.stuck)), default=None)

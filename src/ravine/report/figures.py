@@ -1,0 +1,301 @@
+"""The race as one figure: the loss against steps, beside the final value against the learning rate."""
+
+import io
+import math
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from ravine.base.errors import InputError
+from ravine.records import Lane, RankedEntrant, Record
+from ravine.report._styles import Style, Theme, styles, theme_named
+from ravine.report.facts import Facts, read_facts
+from ravine.report.wording import rate
+
+SUFFIXES = (".pdf", ".png", ".svg")
+# Values above this multiple of the initial one are off the top: a lane that blew up must not flatten all others.
+HEADROOM = 2.0
+# Share of the right panel's height kept for the rates that diverged.
+DIVERGED_BAND = 0.12
+
+
+def race_figure(record: Record, path: str | os.PathLike[str] | None = None, *, theme: str = "light") -> Figure:
+    """Draw a race.
+
+    Left: median over the fresh seeds and the band between their extremes, for each optimiser at its ranked rate; a cross ends a lane that
+    diverged. Right: what tuning found at each rate, the ranked rate ringed, diverged rates crossed in the band at the top.
+
+    Args:
+        record: the record, finished or not.
+        path: where to write it, as PNG, SVG or PDF by its suffix; None to write nothing.
+        theme: "light" or "dark".
+
+    Raises:
+        InputError: unknown suffix or theme, or the file cannot be written.
+    """
+    target = None if path is None else _checked(Path(path))
+    facts, look = read_facts(record), theme_named(theme)
+    # An own canvas and no pyplot: nothing global is left behind, and threads may draw at once.
+    figure = Figure(figsize=(11.0, 4.6), dpi=150, facecolor=look.paper, layout="constrained")
+    FigureCanvasAgg(figure)
+    curves, rates = figure.subplots(1, 2, width_ratios=(1.35, 1.0))
+    chosen = styles([entrant.optimizer for entrant in facts.ranking] or sorted({lane.optimizer for lane in facts.lanes}), look)
+    for axes in (curves, rates):
+        _dress(axes, look)
+    _draw_curves(curves, record, facts, chosen, look)
+    _draw_rates(rates, record, facts, chosen, look)
+    name = facts.task.get("name", "race")
+    subtitle = f" at the shared rate {rate(facts.shared_lr)}: not a fair comparison" if facts.shared_lr is not None else ""
+    figure.suptitle(f"{name}{subtitle}", color=look.ink, fontsize=11, x=0.01, ha="left")
+    if target is not None:
+        save(figure, target)
+    return figure
+
+
+def rendered(figure: Figure, kind: str) -> bytes:
+    """A figure as the bytes of a file; equal figures give equal bytes.
+
+    Args:
+        figure: the figure.
+        kind: "pdf", "png" or "svg".
+    """
+    undated: dict[str, Any] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
+    buffer = io.BytesIO()
+    # Text as outlines, so that labels keep their measured width on every machine.
+    with mpl.rc_context({"svg.hashsalt": "ravine", "svg.fonttype": "path"}):
+        figure.savefig(buffer, format=kind, facecolor=figure.get_facecolor(), metadata=undated.get(kind))
+    return buffer.getvalue()
+
+
+def svg(figure: Figure) -> str:
+    """A figure as an `<svg>` element to stand inside a page."""
+    text = rendered(figure, "svg").decode()
+    return text[text.index("<svg") :]
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure as its suffix says, whole or not at all."""
+    content = rendered(figure, path.suffix.lower()[1:])
+    draft = path.with_name(f".{path.name}.draft")
+    try:
+        draft.write_bytes(content)
+        draft.replace(path)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InputError(f"{path} cannot be written: {reason}; check the folder and its permissions.", given=path) from error
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _checked(path: Path) -> Path:
+    if path.suffix.lower() not in SUFFIXES:
+        raise InputError(f"{path}: a figure's name must end in {', '.join(SUFFIXES)}; give such a name.", given=path)
+    return path
+
+
+def _dress(axes: Axes, look: Theme) -> None:
+    axes.set_facecolor(look.paper)
+    axes.grid(visible=True, color=look.grid, linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.tick_params(colors=look.ink, labelsize=8, which="both")
+    for side, spine in axes.spines.items():
+        spine.set_visible(side in ("left", "bottom"))
+        spine.set_color(look.faint)
+
+
+def _draw_curves(axes: Axes, record: Record, facts: Facts, chosen: Mapping[str, Style], look: Theme) -> None:
+    found = {entrant.optimizer: record.curves(facts.final_lanes(entrant), facts.split, facts.metric) for entrant in facts.ranking}
+    found = {name: (steps, values) for name, (steps, values) in found.items() if np.isfinite(values).any()}
+    ends = {}
+    for name, (steps, values) in found.items():
+        ends[name] = _draw_band(axes, steps, values, chosen[name], worst_is_high=not facts.higher_is_better)
+        _draw_breaks(axes, steps, values, chosen[name])
+    axes.set_xlabel("step", color=look.ink, fontsize=9)
+    if not found:
+        _title(axes, "no final lanes yet", look)
+        return
+    grid = next(iter(found.values()))[0]
+    # Linear up to the first evaluation, so that step 0 has its place on a logarithmic axis.
+    axes.set_xscale("symlog", linthresh=max(float(grid[grid > 0].min(initial=grid[-1])), 1.0), linscale=0.4)
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    axes.set_xlim(0, max(float(grid[-1]), 1.0))
+    everything = np.concatenate([values.ravel() for _, values in found.values()])
+    starts = np.concatenate([values[:, 0] for _, values in found.values()])
+    _scale_values(axes, everything[np.isfinite(everything)], starts[np.isfinite(starts)], facts)
+    _draw_target(axes, facts, look)
+    _label_ends(axes, ends, chosen, look)
+    seeds = facts.ranking[0].steps_to_target.seeds
+    _title(axes, f"{facts.split} {facts.metric}: {f'median and range of {seeds} seeds' if seeds > 1 else 'one seed'}", look)
+
+
+def _scale_values(axes: Axes, values: np.ndarray, starts: np.ndarray, facts: Facts) -> None:
+    """Logarithmic where lower is better and all is positive; the top not far above the initial value."""
+    if facts.higher_is_better or not values.size or values.min() <= 0:
+        return
+    axes.set_yscale("log")
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    # Two and five are named between the powers of ten, or a short axis would show a single number.
+    axes.yaxis.set_minor_formatter(lambda value, _: f"{value:g}" if f"{value:e}"[0] in "25" else "")
+    if starts.size:
+        axes.set_ylim(top=min(axes.get_ylim()[1], HEADROOM * float(starts.max())))
+
+
+def _draw_band(axes: Axes, steps: np.ndarray, values: np.ndarray, style: Style, *, worst_is_high: bool) -> tuple[float, float]:
+    """Median and range; a diverged lane counts as the worst value, so the median stops where half the lanes have diverged."""
+    worst = math.inf if worst_is_high else -math.inf
+    filled = np.where(np.isfinite(values), values, worst)
+    middle = np.sort(filled, axis=0)[(len(filled) - 1) // 2 if worst_is_high else len(filled) // 2]
+    drawn = np.isfinite(middle)
+    alive = np.isfinite(values).any(axis=0)
+    low, high = np.nanmin(values[:, alive], axis=0), np.nanmax(values[:, alive], axis=0)
+    axes.fill_between(steps[alive], low, high, color=style.color, alpha=0.16, linewidth=0)
+    axes.plot(steps[drawn], middle[drawn], color=style.color, linestyle=style.dash, linewidth=1.7)
+    return float(steps[drawn][-1]), float(middle[drawn][-1])
+
+
+def _draw_breaks(axes: Axes, steps: np.ndarray, values: np.ndarray, style: Style) -> None:
+    for lane in values:
+        known = np.flatnonzero(np.isfinite(lane))
+        if known.size and known[-1] < len(steps) - 1:
+            axes.plot(steps[known[-1]], lane[known[-1]], "x", color=style.color, markersize=7, markeredgewidth=1.6, clip_on=False, zorder=4)
+
+
+def _draw_target(axes: Axes, facts: Facts, look: Theme) -> None:
+    if facts.target is None:
+        return
+    axes.axhline(facts.target, color=look.faint, linewidth=0.9, linestyle=(0, (2, 2)))
+    axes.annotate(
+        f"target {facts.target:.3g}",
+        (0.005, facts.target),
+        xycoords=axes.get_yaxis_transform(),
+        xytext=(0, 2),
+        textcoords="offset points",
+        color=look.ink,
+        fontsize=7,
+        bbox={"facecolor": look.paper, "edgecolor": "none", "alpha": 0.7, "pad": 0.5},
+    )
+
+
+def _label_ends(axes: Axes, ends: Mapping[str, tuple[float, float]], chosen: Mapping[str, Style], look: Theme) -> None:
+    """Name every curve at its end, right of the panel, moved apart where labels would overlap; one that diverged where it broke off."""
+    last = axes.get_xlim()[1]
+    for name in [name for name, (step, _) in ends.items() if step < last]:
+        text = f"{name} diverged"
+        axes.annotate(text, ends[name], xytext=(8, 0), textcoords="offset points", fontsize=8.5, color=look.ink, va="center")
+    ends = {name: point for name, point in ends.items() if point[0] == last}
+    to_axes = axes.transData + axes.transAxes.inverted()
+    places = {name: to_axes.transform(point) for name, point in ends.items()}
+    order = sorted(places, key=lambda name: float(places[name][1]))
+    heights = spread([float(places[name][1]) for name in order], gap=0.052)
+    for name, height in zip(order, heights, strict=True):
+        style = chosen[name]
+        axes.annotate(
+            name,
+            ends[name],
+            xytext=(1.045, height),
+            textcoords="axes fraction",
+            fontsize=8.5,
+            color=look.ink,
+            va="center",
+            annotation_clip=False,
+            arrowprops={
+                "arrowstyle": "-",
+                "color": style.color,
+                "linestyle": style.dash,
+                "linewidth": 1.2,
+                "shrinkA": 1,
+                "shrinkB": 0,
+                "relpos": (0, 0.5),
+            },
+        )
+
+
+def spread(heights: Sequence[float], *, gap: float) -> list[float]:
+    """Ascending heights moved as little as possible (least squares) to lie `gap` apart, then within 0 and 1 where there is room."""
+    # Less index times gap, "gap apart" becomes "ascending": neighbours out of order are pooled at their mean.
+    pools: list[list[float]] = []
+    for index, height in enumerate(heights):
+        pools.append([height - index * gap])
+        while len(pools) > 1 and _mean(pools[-2]) > _mean(pools[-1]):
+            last = pools.pop()
+            pools[-1] += last
+    level = [_mean(pool) for pool in pools for _ in pool]
+    top = 1 - (len(level) - 1) * gap
+    return [max(min(value, top), 0.0) + index * gap for index, value in enumerate(level)]
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / len(values)
+
+
+def _draw_rates(axes: Axes, record: Record, facts: Facts, chosen: Mapping[str, Style], look: Theme) -> None:
+    stage, split = ("tune", "validation") if any(lane.stage == "tune" for lane in facts.lanes) else ("final", facts.split)
+    lanes = [lane for lane in facts.lanes if lane.stage == stage]
+    axes.set_xscale("log")
+    steps, values = record.curves(lanes, split, facts.metric)
+    finals = _last_values(lanes, values) if steps.size else {}
+    ranked = {entrant.optimizer: entrant for entrant in facts.ranking}
+    for name, style in chosen.items():
+        points = sorted((lr, value) for (optimizer, lr), value in finals.items() if optimizer == name and math.isfinite(value))
+        if points:
+            _draw_rate_line(axes, points, style, ranked.get(name))
+    starts = values[:, 0] if steps.size else np.empty(0)
+    _scale_values(axes, np.array(list(finals.values())), starts[np.isfinite(starts)], facts)
+    _draw_diverged(axes, [lane for lane in lanes if lane.status == "diverged"], chosen, look)
+    axes.set_xlabel("learning rate", color=look.ink, fontsize=9)
+    _title(axes, f"final {split} {facts.metric} against the rate" if finals else "no rates yet", look)
+
+
+def _last_values(lanes: Sequence[Lane], values: np.ndarray) -> dict[tuple[str, float], float]:
+    """The last value of every (optimizer, lr), the median where several seeds ran; diverged and unfinished lanes have none."""
+    found: dict[tuple[str, float], list[float]] = {}
+    for lane, row in zip(lanes, values, strict=True):
+        known = row[np.isfinite(row)]
+        if lane.status == "done" and known.size:
+            found.setdefault((lane.optimizer, lane.lr), []).append(float(known[-1]))
+    return {key: float(np.median(group)) for key, group in found.items()}
+
+
+def _draw_rate_line(axes: Axes, points: Sequence[tuple[float, float]], style: Style, entrant: RankedEntrant | None) -> None:
+    axes.plot(*zip(*points, strict=True), color=style.color, linestyle=style.dash, linewidth=1.5, marker="o", markersize=3.2)
+    best = [(lr, value) for lr, value in points if entrant is not None and math.isclose(lr, entrant.lr)]
+    if best:
+        axes.plot(*best[0], "o", markersize=9, markerfacecolor="none", markeredgecolor=style.color, markeredgewidth=1.8)
+
+
+def _draw_diverged(axes: Axes, lanes: Sequence[Lane], chosen: Mapping[str, Style], look: Theme) -> None:
+    if not lanes:
+        return
+    bottom, top = axes.get_ylim()
+    # The data end below the band, whatever the scale of the axis.
+    if axes.get_yscale() == "log":
+        axes.set_ylim(bottom, bottom * (top / bottom) ** (1 / (1 - DIVERGED_BAND)))
+    else:
+        axes.set_ylim(bottom, bottom + (top - bottom) / (1 - DIVERGED_BAND))
+    axes.add_patch(Rectangle((0, 1 - DIVERGED_BAND), 1, DIVERGED_BAND, transform=axes.transAxes, color=look.faint, alpha=0.18, linewidth=0))
+    axes.text(0.01, 0.99, "diverged", transform=axes.transAxes, color=look.ink, fontsize=7.5, va="top")
+    names = [name for name in chosen if any(lane.optimizer == name for lane in lanes)]
+    for index, name in enumerate(names):
+        rates = sorted({lane.lr for lane in lanes if lane.optimizer == name})
+        height = 1 - DIVERGED_BAND * (index + 1) / (len(names) + 1)
+        axes.plot(
+            rates,
+            [height] * len(rates),
+            "x",
+            transform=axes.get_xaxis_transform(),
+            color=chosen[name].color,
+            markersize=5.5,
+            markeredgewidth=1.5,
+        )
+
+
+def _title(axes: Axes, text: str, look: Theme) -> None:
+    axes.set_title(text, color=look.ink, fontsize=9, loc="left")

@@ -1,0 +1,202 @@
+"""The ranking and the lanes as tables: for a terminal, as plain text, and as CSV."""
+
+import csv
+import io
+import math
+import textwrap
+from collections.abc import Iterable, Sequence
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from ravine.records import Lane, RankedEntrant, Record
+from ravine.report.facts import Facts, read_facts
+from ravine.report.wording import rate, sentence
+
+WIDTH = 100
+
+
+def ranked_table(record: Record) -> Table:
+    """The ranking as a rich table that fits 100 columns."""
+    return _ranked_table(read_facts(record))
+
+
+def table(record: Record, *, width: int = WIDTH) -> str:
+    """The ranking as plain text: table, what the columns mean, notes and the recommendation."""
+    facts = read_facts(record)
+    below = [*explanations(facts), *facts.notes, "", sentence(facts), ""]
+    return "\n".join([_rendered(_ranked_table(facts), width), *(textwrap.fill(line, width) for line in below)])
+
+
+def lanes_table(record: Record) -> Table:
+    """Every lane and what became of it as a rich table."""
+    result = _empty_table(
+        ["lane", "stage", "optimiser", "lr", "seed", "status", "steps", "seconds", "mode", "reason"], numeric=(0, 3, 4, 6, 7)
+    )
+    for lane in record.lanes():
+        seconds = "" if lane.seconds is None else f"{lane.seconds:.3g}"
+        cells = [
+            lane.lane,
+            lane.stage,
+            lane.optimizer,
+            rate(lane.lr),
+            lane.seed,
+            status(lane),
+            lane.steps_done,
+            seconds,
+            lane.mode or "",
+            lane.reason or "",
+        ]
+        result.add_row(*(escape(str(cell)) for cell in cells))
+    return result
+
+
+def lanes_text(record: Record, *, width: int = WIDTH) -> str:
+    """Every lane as plain text."""
+    return _rendered(lanes_table(record), width)
+
+
+def ranking_csv(record: Record) -> str:
+    """The ranking as CSV: one row an entrant, nested parts as `steps_to_target_median` and so on, empty where there is no number."""
+    rows = []
+    for entrant in record.ranking():
+        flat: dict[str, object] = {}
+        for name, value in entrant.as_json().items():
+            if isinstance(value, dict):
+                flat |= {f"{name}_{inner}": part for inner, part in value.items()}
+            else:
+                flat[name] = " ".join(value) if isinstance(value, list) else value
+        rows.append(flat)
+    return _csv(rows)
+
+
+def lanes_csv(record: Record) -> str:
+    """Every lane as CSV; hypers are columns of their own."""
+    rows = []
+    for lane in record.lanes():
+        fields: dict[str, object] = {name: getattr(lane, name) for name in lane.__dataclass_fields__ if name != "hypers"}
+        rows.append(fields | {f"hypers_{name}": value for name, value in lane.hypers.items()})
+    return _csv(rows)
+
+
+def status(lane: Lane) -> str:
+    """A lane's status in words, with the step where it diverged."""
+    return f"diverged at step {lane.diverged_at}" if lane.status == "diverged" else lane.status
+
+
+def header(facts: Facts) -> list[str]:
+    """Titles of the cells of `row`."""
+    return ["#", "optimiser", "tied with", "lr", "window", "steps to target", f"final {facts.split} {facts.metric}", "B/param"]
+
+
+def row(entrant: RankedEntrant, facts: Facts) -> list[str]:
+    """One entrant as text cells; a cell may have two lines."""
+    ranks = {other.optimizer: other.rank for other in facts.ranking}
+    memory = "" if entrant.bytes_per_parameter is None else f"{entrant.bytes_per_parameter:.3g}"
+    return [
+        str(entrant.rank),
+        entrant.optimizer,
+        _ranks([ranks[name] for name in entrant.tied_with if name in ranks]),
+        rate(entrant.lr) + (" (edge)" if entrant.at_grid_edge else ""),
+        f"{entrant.lr_window_decades:.1f}",
+        _steps(entrant),
+        _final(entrant, facts),
+        memory,
+    ]
+
+
+def explanations(facts: Facts) -> list[str]:
+    """What the columns of the ranking mean in this race, and how the rates were found."""
+    if not facts.ranking:
+        return []
+    seeds = facts.ranking[0].steps_to_target.seeds
+    goal = (
+        ""
+        if facts.target is None
+        else f" Target: {facts.split} {facts.metric} {'>=' if facts.higher_is_better else '<='} {facts.target:.4g}."
+    )
+    mean = "mean [95 % interval]" if seeds > 1 else "one value"
+    lines = [
+        f"Steps: median over {seeds} fresh {'seeds [interval of the median]' if seeds > 1 else 'seed'}, held for two evaluations.{goal}",
+        f"Final: {mean}. Window: decades of rates within 5 % of the best. Tied: cannot be told apart (paired over seeds, Holm-adjusted).",
+    ]
+    if facts.shared_lr is not None:
+        return [*lines, "Rates: shared rate, not a fair comparison."]
+    tuned = [lane for lane in facts.lanes if lane.stage == "tune"]
+    budget = facts.protocol.get("budget_gradients")
+    cost = f", {budget:,} gradient evaluations an optimiser" if isinstance(budget, int) else ""
+    counts = sorted({len({lane.lr for lane in tuned if lane.optimizer == entrant.optimizer}) for entrant in facts.ranking})
+    number = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    return [*lines, f"Rates: {number} an optimiser, tuned on the validation split with one seed, the best two raced on fresh seeds{cost}."]
+
+
+def _ranks(ranks: Sequence[int]) -> str:
+    """Ranks with runs drawn together: "#2–#4, #6"."""
+    runs: list[list[int]] = []
+    for rank in sorted(ranks):
+        if runs and rank == runs[-1][-1] + 1:
+            runs[-1].append(rank)
+        else:
+            runs.append([rank])
+    return ", ".join(f"#{run[0]}" if len(run) == 1 else f"#{run[0]}–#{run[-1]}" for run in runs)
+
+
+def _steps(entrant: RankedEntrant) -> str:
+    steps = entrant.steps_to_target
+    if steps.reached == 0:
+        return f"not reached (0 of {steps.seeds})"
+    median, low, high = ("never" if value is None else f"{value:,.10g}" for value in (steps.median, steps.low, steps.high))
+    middle = f"{median} [{low}, {high}]" if steps.seeds > 1 else median
+    return middle if steps.reached == steps.seeds else f"{middle}\n{steps.reached} of {steps.seeds} reached"
+
+
+def _final(entrant: RankedEntrant, facts: Facts) -> str:
+    if entrant.final.mean is None:
+        return "diverged"
+    mean, low, high = (
+        "" if value is None else _digits(value, entrant.final.mean) for value in (entrant.final.mean, entrant.final.low, entrant.final.high)
+    )
+    text = f"{mean} [{low}, {high}]" if low else mean
+    lanes = facts.final_lanes(entrant)
+    lost = sum(lane.status == "diverged" for lane in lanes)
+    return f"{text}\n{lost} of {len(lanes)} diverged" if lost else text
+
+
+def _digits(value: float, like: float) -> str:
+    """`value` with the decimals that show three digits of `like`, so that an interval's ends line up with its middle."""
+    if like == 0 or not 1e-4 <= abs(like) < 1e6:
+        return f"{value:.3g}"
+    return f"{value:.{max(0, 2 - math.floor(math.log10(abs(like))))}f}"
+
+
+def _ranked_table(facts: Facts) -> Table:
+    result = _empty_table(header(facts), numeric=(0, 3, 4, 7))
+    for entrant in facts.ranking:
+        result.add_row(*(escape(cell) for cell in row(entrant, facts)))
+    return result
+
+
+def _empty_table(titles: Sequence[str], *, numeric: Sequence[int]) -> Table:
+    result = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for index, title in enumerate(titles):
+        result.add_column(escape(title), justify="right" if index in numeric else "left", overflow="fold", min_width=len(title))
+    return result
+
+
+def _rendered(content: Table, width: int) -> str:
+    console = Console(width=width, file=io.StringIO(), color_system=None, force_terminal=False, highlight=False)
+    with console.capture() as capture:
+        console.print(content)
+    return "\n".join(line.rstrip() for line in capture.get().splitlines())
+
+
+def _csv(rows: Iterable[dict[str, object]]) -> str:
+    found = list(rows)
+    names = list(dict.fromkeys(name for each in found for name in each))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(found)
+    return text.getvalue()

@@ -1,0 +1,150 @@
+import itertools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import records_fixture
+from ravine.base.errors import InputError, UnknownNameError
+from ravine.records import create, open_record, resume
+from ravine.report import race_figure
+from ravine.report._styles import styles, theme_named
+from ravine.report.figures import spread
+
+
+@pytest.fixture(scope="module")
+def record(tmp_path_factory):
+    path = tmp_path_factory.mktemp("record") / "race.ravine"
+    records_fixture.write(path)
+    with open_record(path) as opened:
+        yield opened
+
+
+def line_in(axes, color):
+    return next(line for line in axes.lines if line.get_color() == color and len(line.get_xdata()) > 2)
+
+
+def test_the_curves_are_the_medians_over_the_fresh_seeds(record):
+    curves, _ = race_figure(record).axes
+    look = styles([entrant.optimizer for entrant in record.ranking()], theme_named("light"))
+    for entrant in record.ranking()[:3]:
+        lanes = [lane for lane in record.lanes(stage="final", optimizer=entrant.optimizer) if lane.lr == entrant.lr]
+        steps, values = record.curves(lanes, "test", "loss")
+        line = line_in(curves, look[entrant.optimizer].color)
+        np.testing.assert_array_equal(line.get_xdata(), steps)
+        np.testing.assert_allclose(line.get_ydata(), np.median(values, axis=0))
+
+
+def test_axes_are_logarithmic_and_show_step_0(record):
+    curves, rates = race_figure(record).axes
+    assert (curves.get_xscale(), curves.get_yscale(), rates.get_xscale(), rates.get_yscale()) == ("symlog", "log", "log", "log")
+    assert curves.get_xlim() == (0, records_fixture.STEPS[-1])
+
+
+def test_every_optimiser_is_named_at_the_end_of_its_curve(record):
+    curves, _ = race_figure(record).axes
+    texts = [text.get_text() for text in curves.texts]
+    for name in ("adam", "adamw", "sgd", "wild diverged"):
+        assert name in texts
+
+
+def test_labels_do_not_overlap(record):
+    figure = race_figure(record)
+    figure.canvas.draw()
+    boxes = [text.get_window_extent() for text in figure.axes[0].texts if text.get_text() in ("adam", "adamw", "sgd")]
+    assert not any(a.overlaps(b) for index, a in enumerate(boxes) for b in boxes[:index])
+
+
+def test_a_diverged_lane_ends_in_a_cross_where_it_broke(record):
+    curves, _ = race_figure(record).axes
+    crosses = [line for line in curves.lines if line.get_marker() == "x"]
+    assert len(crosses) == 5
+    assert {float(line.get_xdata()[0]) for line in crosses} == {4.0}
+
+
+def test_diverged_rates_are_crossed_above_all_others(record):
+    _, rates = race_figure(record).axes
+    crosses = [line for line in rates.lines if line.get_marker() == "x"]
+    diverged = {(lane.optimizer, lane.lr) for lane in record.lanes(stage="tune") if lane.status == "diverged"}
+    assert sum(len(line.get_xdata()) for line in crosses) == len(diverged)
+    lowest = min(float(line.get_transform().transform((1e-3, line.get_ydata()[0]))[1]) for line in crosses)
+    drawn = [line for line in rates.lines if line.get_marker() == "o"]
+    highest = max(float(rates.transData.transform((1e-3, value))[1]) for line in drawn for value in line.get_ydata())
+    assert highest < lowest
+
+
+def test_the_ranked_rate_is_ringed(record):
+    _, rates = race_figure(record).axes
+    rings = {float(line.get_xdata()[0]) for line in rates.lines if line.get_markersize() == 9}
+    assert rings == {entrant.lr for entrant in record.ranking() if entrant.final.mean is not None}
+
+
+@pytest.mark.parametrize(("name", "start"), [("race.png", b"\x89PNG"), ("race.svg", b"<?xml"), ("race.PDF", b"%PDF")])
+def test_the_suffix_decides_and_the_bytes_repeat(record, tmp_path, name, start):
+    race_figure(record, tmp_path / name)
+    first = (tmp_path / name).read_bytes()
+    race_figure(record, tmp_path / name)
+    assert first.startswith(start)
+    assert (tmp_path / name).read_bytes() == first
+    assert [entry.name for entry in tmp_path.iterdir()] == [name]
+
+
+def test_another_suffix_and_theme_are_refused_before_anything_is_drawn(record, tmp_path):
+    with pytest.raises(InputError, match=r"must end in \.pdf, \.png, \.svg"):
+        race_figure(record, tmp_path / "race.jpg")
+    with pytest.raises(UnknownNameError, match="no theme is called"):
+        race_figure(record, theme="sepia")
+
+
+def test_an_unwritable_place_is_one_sentence(record, tmp_path):
+    with pytest.raises(InputError, match="cannot be written: No such file or directory"):
+        race_figure(record, tmp_path / "nowhere" / "race.png")
+
+
+def test_themes_differ_in_paper_only_where_they_must(record):
+    light, dark = race_figure(record), race_figure(record, theme="dark")
+    assert light.get_facecolor() != dark.get_facecolor()
+
+
+def test_a_rising_metric_is_drawn_on_a_linear_axis(tmp_path):
+    path = tmp_path / "a.ravine"
+    ranking = records_fixture.write(path, optimizers=("adam", "wild"), seeds=2)
+    with resume(path) as writer:
+        writer.set_ranking([replace(entrant, final=replace(entrant.final, metric="accuracy")) for entrant in ranking.entrants])
+        writer.set_meta("task", {"name": "rising", "rank_by": "accuracy", "higher_is_better": True})
+        writer.set_meta("protocol", {"split": "test", "target": None})
+    with open_record(path) as opened:
+        curves, rates = race_figure(opened).axes
+    assert (curves.get_yscale(), rates.get_yscale()) == ("linear", "linear")
+    assert curves.get_title(loc="left").startswith("test accuracy")
+    assert not [text for text in curves.texts if text.get_text().startswith("target")]
+
+
+def test_a_race_that_has_just_begun_can_be_drawn(tmp_path):
+    create(tmp_path / "a.ravine").close()
+    with open_record(tmp_path / "a.ravine") as opened:
+        figure = race_figure(opened, tmp_path / "a.png")
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["no final lanes yet", "no rates yet"]
+
+
+def test_a_shared_rate_is_labelled_in_the_figure(tmp_path):
+    records_fixture.write(tmp_path / "a.ravine", optimizers=("sgd", "adam"), seeds=1, shared_lr=0.01)
+    with open_record(tmp_path / "a.ravine") as opened:
+        figure = race_figure(opened)
+    assert "not a fair comparison" in figure.get_suptitle()
+    assert figure.axes[0].get_title(loc="left") == "test loss: one seed"
+
+
+@given(st.lists(st.floats(0, 1), max_size=12).map(sorted))
+def test_spread_keeps_the_order_the_gap_and_the_panel(heights):
+    placed = spread(heights, gap=0.05)
+    assert all(b - a >= 0.05 - 1e-9 for a, b in itertools.pairwise(placed))
+    assert all(-1e-9 <= height <= 1 + 1e-9 for height in placed)
+
+
+def test_spread_moves_as_little_as_it_can():
+    assert spread([0.1, 0.5, 0.9], gap=0.05) == pytest.approx([0.1, 0.5, 0.9])
+    assert spread([0.5, 0.5, 0.9], gap=0.1) == pytest.approx([0.45, 0.55, 0.9])
+    assert spread([], gap=0.1) == []

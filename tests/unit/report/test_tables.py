@@ -1,0 +1,125 @@
+import csv
+import io
+
+import pytest
+
+import records_fixture
+from ravine.records import create, open_record, resume
+from ravine.report import lanes_csv, lanes_text, ranked_table, ranking_csv, table
+from ravine.report.tables import _digits, _ranks
+
+
+@pytest.fixture(scope="module")
+def record(tmp_path_factory):
+    path = tmp_path_factory.mktemp("record") / "race.ravine"
+    records_fixture.write(path)
+    with open_record(path) as opened:
+        yield opened
+
+
+def line_of(text, optimizer):
+    return next(line for line in text.splitlines() if f" {optimizer} " in line)
+
+
+def test_the_table_fits_100_columns_and_ranks_everyone(record):
+    text = table(record)
+    assert max(map(len, text.splitlines())) <= 100
+    order = [entrant.optimizer for entrant in record.ranking()]
+    places = [text.index(line_of(text, name)) for name in order]
+    assert places == sorted(places)
+    assert ranked_table(record).row_count == 4
+
+
+def test_ties_rates_and_costs_stand_in_their_row(record):
+    first = record.ranking()[0]
+    line = line_of(table(record), first.optimizer)
+    steps = first.steps_to_target
+    for cell in (f"{first.lr:.3g}", "#2", f"{steps.median:.0f} [{steps.low:.0f}, {steps.high:.0f}]", f"{first.final.mean:.3f} [", "16"):
+        assert cell in line
+
+
+def test_what_was_never_reached_is_never_shown_as_a_number(record):
+    text = table(record)
+    assert "not reached (0 of 5)" in line_of(text, "wild")
+    assert "diverged" in line_of(text, "wild")
+    partly = next(entrant for entrant in record.ranking() if 0 < entrant.steps_to_target.reached < 5)
+    assert "never]" in line_of(text, partly.optimizer)
+    assert f"{partly.steps_to_target.reached} of 5 reached" in text
+
+
+def test_target_protocol_notes_and_sentence_stand_below(record):
+    text = table(record).replace("\n", " ")
+    for words in (
+        "Target: test loss <= ",
+        "tuned on the validation split with one seed",
+        "3,600 gradient evaluations",
+        "wild diverged in 5 of 5 seeds",
+    ):
+        assert words in text
+    assert text.rstrip().endswith("with 5 seeds.")
+
+
+def test_some_diverged_seeds_are_shown_beside_the_mean_of_the_others(tmp_path):
+    path = tmp_path / "a.ravine"
+    ranking = records_fixture.write(path, optimizers=("adam",), seeds=3)
+    with open_record(path) as opened:
+        lane = next(lane for lane in opened.lanes(stage="final") if lane.lr == ranking.entrants[0].lr)
+    with resume(path) as writer:
+        writer.mark_diverged(lane.lane, 300, "the loss blew up")
+    with open_record(path) as opened:
+        assert "1 of 3 diverged" in table(opened)
+
+
+def test_a_shared_rate_says_so_below_the_table(tmp_path):
+    records_fixture.write(tmp_path / "a.ravine", optimizers=("sgd", "adam"), seeds=1, shared_lr=0.01)
+    with open_record(tmp_path / "a.ravine") as opened:
+        text = table(opened)
+    assert "shared rate, not a fair comparison" in text
+    assert "tuned on" not in text
+    assert "[" not in line_of(text, "adam")  # one seed has no interval
+
+
+def test_an_empty_record_has_an_empty_table(tmp_path):
+    create(tmp_path / "a.ravine").close()
+    with open_record(tmp_path / "a.ravine") as opened:
+        assert "no recommendation yet" in table(opened)
+        assert ranking_csv(opened).strip() == ""
+        assert lanes_csv(opened).strip() == ""
+
+
+def test_lanes_show_where_and_why_they_diverged(record):
+    text = lanes_text(record, width=140)
+    lane = next(lane for lane in record.lanes() if lane.optimizer == "wild")
+    line = next(line for line in text.splitlines() if line.split()[:1] == [str(lane.lane)])
+    assert "diverged at step 5" in line
+    assert "the loss is not finite <nan & more>" in line
+    assert max(map(len, lanes_text(record).splitlines())) <= 100
+
+
+def test_ranking_csv_has_one_row_an_entrant_and_empty_cells_for_no_number(record):
+    rows = list(csv.DictReader(io.StringIO(ranking_csv(record))))
+    entrants = record.ranking()
+    assert [row["optimizer"] for row in rows] == [entrant.optimizer for entrant in entrants]
+    assert [float(row["lr"]) for row in rows] == [entrant.lr for entrant in entrants]
+    assert rows[-1]["steps_to_target_median"] == rows[-1]["final_mean"] == ""
+    assert rows[-1]["steps_to_target_reached"] == "0"
+
+
+def test_lanes_csv_has_one_row_a_lane_and_a_column_a_hyper(record):
+    rows = list(csv.DictReader(io.StringIO(lanes_csv(record))))
+    assert len(rows) == len(record.lanes())
+    assert rows[0]["hypers_weight_decay"] == "0.01"
+    assert [int(row["lane"]) for row in rows] == [lane.lane for lane in record.lanes()]
+
+
+@pytest.mark.parametrize(
+    ("value", "like", "text"),
+    [(0.2001, 0.197, "0.200"), (12.3456, 11.0, "12.3"), (1234.5, 1000.0, "1234"), (3e-6, 2e-6, "3e-06"), (0.1, 0.0, "0.1")],
+)
+def test_an_interval_has_the_decimals_of_its_middle(value, like, text):
+    assert _digits(value, like) == text
+
+
+def test_runs_of_ranks_are_drawn_together():
+    assert _ranks([2, 4, 3, 6]) == "#2–#4, #6"
+    assert _ranks([]) == ""

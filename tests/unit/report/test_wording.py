@@ -1,0 +1,108 @@
+from dataclasses import replace
+
+import pytest
+
+from ravine.records import Final, Lane, RankedEntrant, Steps
+from ravine.report import Facts, sentence
+from ravine.report.wording import listed
+
+SCOPE = "among those raced, on this model, data, batch size and horizon"
+
+
+def entrant(rank=1, optimizer="adam", tied_with=(), *, seeds=5, reached=5, mean=0.2, **changes):
+    fields = {"lr": 1e-3, "lr_window_decades": 1.0, "at_grid_edge": False, "diverges_at_lr": None}
+    cost = {"bytes_per_parameter": 16.0, "gradients_per_step": 1.0, "seconds_per_step": None}
+    return RankedEntrant(
+        rank=rank,
+        optimizer=optimizer,
+        tied_with=tied_with,
+        steps_to_target=Steps(100.0, 90.0, 110.0, reached, seeds),
+        final=Final("loss", mean, None, None),
+        **(fields | cost | changes),
+    )
+
+
+def facts(*ranking, lanes=(), recommended="adam", **meta):
+    recommendation = {"optimizer": recommended, "lr": 1e-3, "schedule": "cosine"} if recommended else None
+    return Facts({"recommendation": recommendation, "protocol": {"target": 0.4}, "status": "done", **meta}, tuple(lanes), ranking)
+
+
+TWO = (entrant(), entrant(2, "sgd"))
+
+
+def test_a_clear_winner_is_the_best_among_those_raced_and_no_more():
+    assert sentence(facts(*TWO)) == f"Use adam with lr=0.001 and the cosine schedule: the best estimate {SCOPE}."
+
+
+def test_ties_are_named():
+    text = sentence(facts(entrant(tied_with=("adamw", "lion")), entrant(2, "adamw"), entrant(3, "lion")))
+    assert text.endswith("It cannot be told apart from adamw and lion with 5 seeds.")
+
+
+def test_a_recommendation_below_the_first_rank_says_why():
+    text = sentence(facts(entrant(tied_with=("sgd",)), entrant(2, "sgd", ("adam",)), recommended="sgd"))
+    assert text.startswith("Use sgd with lr=0.001 and the cosine schedule: as far as can be told as good as adam, the best estimate")
+    assert SCOPE in text
+
+
+def test_a_lone_entrant_is_not_called_best():
+    text = sentence(facts(entrant()))
+    assert "the best rate found for the only optimiser raced" in text
+    assert "among those" not in text
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"at_grid_edge": True}, "It is not tuned: lr=0.001 sits at the end of its grid"),
+        ({"diverges_at_lr": 2e-3}, "It is fragile: lr=0.002, 2 times higher, already diverges, so warm up or clip."),
+        ({"seeds": 1, "tied_with": ("sgd",)}, "With one seed no difference can be told from chance"),
+        ({"reached": 0}, "It never reached the target"),
+    ],
+)
+def test_what_qualifies_the_winner_is_said(changes, words):
+    assert words in sentence(facts(entrant(**changes), entrant(2, "sgd")))
+    assert words not in sentence(facts(*TWO))
+
+
+def test_a_rate_that_breaks_three_times_higher_is_not_called_fragile():
+    assert "fragile" not in sentence(facts(entrant(diverges_at_lr=3.2e-3)))
+
+
+def test_seeds_that_diverged_are_counted():
+    lanes = [
+        Lane(lane=n, stage="final", optimizer="adam", lr=1e-3, schedule="cosine", seed=n, status="diverged" if n == 2 else "done")
+        for n in range(1, 6)
+    ]
+    assert "It diverged in 1 of 5 seeds." in sentence(facts(*TWO, lanes=lanes))
+
+
+def test_a_shared_rate_is_no_fair_comparison_and_recommends_nothing():
+    text = sentence(facts(*TWO, protocol={"shared_lr": 0.01}))
+    assert text == "Shared rate, not a fair comparison: every optimiser ran at lr=0.01, untuned, so nothing is recommended."
+
+
+def test_when_everything_diverged_nothing_is_recommended():
+    text = sentence(facts(entrant(mean=None, reached=0), entrant(2, "sgd", mean=None, reached=0), recommended=None))
+    assert text.startswith("Every lane of the final diverged, so nothing is recommended")
+
+
+@pytest.mark.parametrize(("status", "words"), [("interrupted", "go on with --resume"), ("running", "still running")])
+def test_an_unfinished_race_is_partial(status, words):
+    for one in (facts(*TWO, status=status), facts(recommended=None, status=status)):
+        assert words in sentence(one)
+        assert "partial" in sentence(one)
+
+
+def test_without_a_ranking_there_is_no_recommendation_yet():
+    assert sentence(facts(recommended=None)) == "There is no recommendation yet: the final has not been ranked."
+
+
+def test_a_recommendation_without_a_schedule_names_none():
+    one = facts(*TWO)
+    bare = replace(one, meta=one.meta | {"recommendation": {"optimizer": "adam", "lr": 1e-3}})
+    assert sentence(bare).startswith("Use adam with lr=0.001: ")
+
+
+def test_lists_read_as_english():
+    assert [listed(["a"]), listed(["a", "b"]), listed(["a", "b", "c"])] == ["a", "a and b", "a, b and c"]
