@@ -2,7 +2,7 @@
 
 import difflib
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from ravine.base.errors import InputError, UnknownNameError
 
@@ -47,7 +47,7 @@ def number(
     """Return `value` as a float inside the given interval, or raise `InputError`."""
     place = f" for {where}" if where else ""
     ending = f" {do}" if do else ""
-    bounds = [
+    bounds: list[tuple[float | None, str, Callable[[float, float], bool]]] = [
         (at_least, "at least", lambda x, bound: x >= bound),
         (above, "above", lambda x, bound: x > bound),
         (below, "below", lambda x, bound: x < bound),

@@ -1,15 +1,15 @@
 """The exception tree. Every error of ravine is a `RavineError` and also the built-in a caller would expect.
 
-    RavineError
-    ├── InputError (ValueError)            an argument, option or file of the user's is unusable
-    │   ├── UnknownNameError (LookupError) a name that is not registered
-    │   └── PlanError                      several problems of one plan, reported together
-    ├── TaskError (ValueError)             the user's task cannot be loaded or run
-    ├── DataError (ValueError)             a data set is malformed, empty or holds NaN
-    │   └── DataNotFoundError (FileNotFoundError)
-    ├── RecordError (ValueError)           a `.ravine` file is corrupt, foreign or cannot be written
-    │   └── RecordVersionError             written by a newer ravine
-    └── MissingExtraError (ImportError)    an optional dependency is not installed
+RavineError
+├── InputError (ValueError)            an argument, option or file of the user's is unusable
+│   ├── UnknownNameError (LookupError) a name that is not registered
+│   └── PlanError                      several problems of one plan, reported together
+├── TaskError (ValueError)             the user's task cannot be loaded or run
+├── DataError (ValueError)             a data set is malformed, empty or holds NaN
+│   └── DataNotFoundError (FileNotFoundError)
+├── RecordError (ValueError)           a `.ravine` file is corrupt, foreign or cannot be written
+│   └── RecordVersionError             written by a newer ravine
+└── MissingExtraError (ImportError)    an optional dependency is not installed
 """
 
 from collections.abc import Sequence

@@ -8,10 +8,12 @@ from ravine.records.rows import Evaluations, Final, Lane, LaneRow, RankedEntrant
 from ravine.records.schema import SCHEMA
 from ravine.records.statistics import Difference, Interval, holm, mean_interval, median_interval, paired_difference, steps_to_target
 from ravine.records.store import Writer, create, resume
-from ravine.records.targets import Targets
+from ravine.records.targets import MEDIUM, SMALLEST_REGRET, Targets, regret
 
 __all__ = [
+    "MEDIUM",
     "SCHEMA",
+    "SMALLEST_REGRET",
     "Cost",
     "Difference",
     "Evaluations",
@@ -37,6 +39,7 @@ __all__ = [
     "open_record",
     "paired_difference",
     "rank",
+    "regret",
     "resume",
     "steps_to_target",
 ]

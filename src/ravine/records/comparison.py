@@ -10,12 +10,11 @@ import numpy as np
 
 from ravine.records.rows import finite
 from ravine.records.statistics import Difference, holm, paired_difference
+from ravine.records.targets import SMALLEST_REGRET
 
 # With this many seeds or fewer a gap in median time below `SMALLEST_TIME_GAP` is a tie (protocol, point 11).
 FEW_SEEDS = 5
 SMALLEST_TIME_GAP = 0.15
-# A difference in the final metric of less regret than this is never called one.
-SMALLEST_REGRET = 0.01
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ravine.records.targets import regret
+from ravine.records.targets import SMALLEST_REGRET, regret
 
 # Rates whose tuned value lies within this regret of the best one count as good (protocol, point 12).
 WINDOW_REGRET = 0.05
@@ -86,14 +86,27 @@ class Cohort:
 def chosen_cohorts(lanes: Iterable[FinalLane], *, sign: float) -> list[Cohort]:
     """Each optimiser at the better of its final rates: fewer diverged seeds first, then the better mean validation value.
 
+    A difference of less regret than `SMALLEST_REGRET` is none: then the rate that comes first in `lanes` is kept, which
+    tuning put first.
+
     Args:
-        lanes: all lanes of the final stage.
+        lanes: all lanes of the final stage; of each optimiser's rates the one that tuning preferred first.
         sign: -1 where higher is better.
     """
     groups: dict[str, dict[float, list[FinalLane]]] = {}
     for lane in lanes:
         groups.setdefault(lane.optimizer, {}).setdefault(lane.lr, []).append(lane)
-    return [min((_cohort(group, sign) for group in rates.values()), key=_tuning_key) for rates in groups.values()]
+    return [_better([_cohort(group, sign) for group in rates.values()]) for rates in groups.values()]
+
+
+def _better(cohorts: Sequence[Cohort]) -> Cohort:
+    fewest = min(cohort.num_diverged for cohort in cohorts)
+    means = [(cohort, _mean_validation(cohort)) for cohort in cohorts if cohort.num_diverged == fewest]
+    best = min(mean for _, mean in means)
+    starts = np.concatenate([cohort.curves[:, 0] for cohort, _ in means])
+    initial = float(np.median(starts[np.isfinite(starts)])) if np.isfinite(starts).any() else best
+    equal = [cohort for cohort, mean in means if mean == best or regret(mean, best=best, initial=initial) <= SMALLEST_REGRET]
+    return equal[0]
 
 
 def _cohort(lanes: Sequence[FinalLane], sign: float) -> Cohort:
@@ -107,9 +120,9 @@ def _cohort(lanes: Sequence[FinalLane], sign: float) -> Cohort:
     return Cohort(ordered[0].optimizer, ordered[0].lr, tuple(lane.seed for lane in ordered), curves, finals, validation)
 
 
-def _tuning_key(cohort: Cohort) -> tuple[int, float, float]:
+def _mean_validation(cohort: Cohort) -> float:
     kept = cohort.validation[np.isfinite(cohort.validation)]
-    return cohort.num_diverged, float(kept.mean()) if kept.size else math.inf, cohort.lr
+    return float(kept.mean()) if kept.size else math.inf
 
 
 def lr_window_decades(tuned: Iterable[TunedLane], *, initial: float, sign: float) -> float:

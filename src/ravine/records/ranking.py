@@ -10,11 +10,11 @@ import numpy as np
 
 from ravine.base._checks import unknown_name
 from ravine.base.errors import InputError
-from ravine.records.comparison import SMALLEST_REGRET, SMALLEST_TIME_GAP, Contestant, Pair, Scale, compare, restricted
+from ravine.records.comparison import SMALLEST_TIME_GAP, Contestant, Pair, Scale, compare, restricted
 from ravine.records.entrants import Cohort, FinalLane, TunedLane, chosen_cohorts, diverges_at_lr, lr_window_decades
 from ravine.records.rows import Final, RankedEntrant, Steps
 from ravine.records.statistics import mean_interval, median_interval, steps_to_target
-from ravine.records.targets import Targets, find_targets
+from ravine.records.targets import SMALLEST_REGRET, Targets, find_targets
 
 # A diverging rate closer than this factor above the chosen one is "fragile" (protocol, point 10).
 FRAGILE_BELOW = 3.0

@@ -16,6 +16,8 @@ from ravine.records.statistics import median_interval
 # Shares of the way back to the initial value (protocol, point 8).
 MEDIUM = 0.10
 LOOSE = 0.30
+# A difference of less regret than this is never called one (decision 0006).
+SMALLEST_REGRET = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +56,11 @@ class Targets:
         return {name: finite(getattr(self, name)) for name in self.__dataclass_fields__}
 
 
-def regret(values: np.ndarray, *, best: float, initial: float) -> np.ndarray:
+def regret(values: np.ndarray | float, *, best: float, initial: float) -> np.ndarray:
     """(x - best) / (initial - best): the share of the way back from the best to the initial value; infinity where nothing was won."""
     if not initial > best:
-        return np.where(values <= best, 0.0, np.inf)
-    return (values - best) / (initial - best)
+        return np.where(np.asarray(values) <= best, 0.0, np.inf)
+    return (np.asarray(values) - best) / (initial - best)
 
 
 def find_targets(finals: Mapping[str, np.ndarray], *, initial: float, reference: str, own: float | None) -> Targets:

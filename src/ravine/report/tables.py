@@ -126,7 +126,7 @@ def explanations(facts: Facts) -> list[str]:
         return [*lines, "Rates: shared rate, not a fair comparison."]
     tuned = [lane for lane in facts.lanes if lane.stage == "tune"]
     budget = facts.protocol.get("budget_gradients")
-    cost = f", {budget:,} gradient evaluations an optimiser" if isinstance(budget, int) else ""
+    cost = f"; {budget:,} gradient evaluations in all" if isinstance(budget, int) else ""
     counts = sorted({len({lane.lr for lane in tuned if lane.optimizer == entrant.optimizer}) for entrant in facts.ranking})
     number = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     return [*lines, f"Rates: {number} an optimiser, tuned on the validation split with one seed, the best two raced on fresh seeds{cost}."]

@@ -1,0 +1,81 @@
+# Every target sets up what it needs: `make race` and `make test` work in a fresh clone.
+#
+#   PYTHON=python3.12      the Python that makes the virtual environment
+#   PIP_FLAGS='...'        more options for pip, such as the index that holds a CPU build of torch
+#   ARGS='...'             more options for pytest, such as `make test ARGS='-k lion'`
+
+PYTHON ?= python3
+PIP_FLAGS ?=
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+ORACLES := $(VENV)/.oracles
+INSTALL = $(BIN)/python -m pip install --disable-pip-version-check --quiet $(PIP_FLAGS) -c constraints.txt
+
+# Two threads on two busy cores can be hundreds of times slower than one.
+export OMP_NUM_THREADS := 1
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup oracles race test test-all lint format types docs cli-pages bench wheel all clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+setup: $(READY) ## create .venv with the pinned packages
+
+# Some distributions split ensurepip off from Python; pip can then put itself into the environment.
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "ravine needs Python 3.11 or newer, and '$(PYTHON)' is not: give another, as in 'make PYTHON=python3.11 test'." >&2; exit 1; }
+	@echo "Setting up $(VENV): the first time takes minutes, most of them for torch."
+	@$(PYTHON) -m venv $(VENV) >/dev/null || { $(PYTHON) -m venv --clear --without-pip $(VENV) && \
+		$(PYTHON) -m pip --python $(BIN)/python install --quiet $(PIP_FLAGS) pip; }
+	@$(INSTALL) -e '.[dev]'
+	@touch $@
+
+oracles: $(ORACLES) ## add the second oracles of the parity tests (jax, optax)
+
+$(ORACLES): $(READY)
+	@$(INSTALL) -e '.[dev,oracles]'
+	@touch $@
+
+race: $(READY) ## race six optimisers on real handwritten digits: digits.ravine and digits.png
+	$(BIN)/ravine race digits --optimizers sgd,momentum,rmsprop,adam,adamw,lion --seeds 5 --out digits.ravine --force --figure
+
+test: $(READY) ## the default tests; what a machine lacks is skipped, with the reason
+	$(BIN)/python -m pytest $(ARGS)
+
+test-all: $(READY) ## the default tests and the slow ones
+	$(BIN)/python -m pytest --slow $(ARGS)
+
+lint: $(READY) ## ruff, its formatter and the import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+format: $(READY) ## format, and fix what can be fixed by itself
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+types: $(READY) ## mypy, strict, on src
+	$(BIN)/mypy
+
+docs: $(READY) ## run every example of the documents and docstrings, compare the command pages
+	$(BIN)/python -m pytest tests/docs $(ARGS)
+
+cli-pages: $(READY) ## write docs/cli.md anew from the program
+	$(BIN)/python docs/write_cli.py
+
+bench: $(READY) ## every benchmark, one after the other
+	@for script in benchmarks/*.py; do echo "$$script"; $(BIN)/python "$$script" || exit 1; done
+
+wheel: $(READY) ## build the wheel into dist/
+	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
+
+all: lint types test-all ## what CI runs; the tests include the documents
+
+clean: ## remove what the targets made, .venv included
+	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis digits.ravine digits.png
