@@ -1,0 +1,98 @@
+"""Where results go: names that are free, files that may be replaced, and whole files or none."""
+
+import os
+import re
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+
+from ravine.base.errors import InputError
+
+RECORD, FIGURE, REPORT = ".ravine", ".png", ".html"
+
+
+@dataclass(frozen=True, slots=True)
+class Outputs:
+    """The files of one race, which differ by their ending.
+
+    Attributes:
+        record: the record.
+        figure, report: beside it; None where not wanted.
+    """
+
+    record: Path
+    figure: Path | None
+    report: Path | None
+
+    @property
+    def beside(self) -> tuple[Path, ...]:
+        """What is drawn from the record."""
+        return tuple(path for path in (self.figure, self.report) if path is not None)
+
+
+def outputs(out: Path | None, task_name: str, *, figure: bool, report: bool, force: bool) -> Outputs:
+    """Where a race writes to: `out`, or the first free one of NAME.ravine, NAME-2.ravine and so on in the current folder.
+
+    Raises:
+        InputError: `out` is no record's name, or a figure or report there may not be replaced.
+    """
+    if out is None and force:
+        raise InputError("--force has no effect without --out, since the file's name is then a free one. Leave it out, or give --out.")
+    if out is not None and out.suffix != RECORD:
+        raise InputError(f"--out {out}: a record's name ends in {RECORD}. Give --out {out.with_suffix(RECORD)}.", given=out)
+    record = free_record(task_name) if out is None else out
+    result = Outputs(record, record.with_suffix(FIGURE) if figure else None, record.with_suffix(REPORT) if report else None)
+    # A record that may not be written is refused by whoever writes it, with a sentence of its own.
+    if record.parent.is_dir() and (force or not record.exists()):
+        for path in result.beside:
+            check_new(path, force=force, option="another --out")
+    return result
+
+
+def free_record(name: str) -> Path:
+    """A record's path in the current folder beside which neither record, figure nor report exists."""
+    stem = re.sub(r"[^\w.-]+", "-", name).strip("-.") or "race"
+    for number in count(1):
+        path = Path(f"{stem}{RECORD}" if number == 1 else f"{stem}-{number}{RECORD}")
+        if not any(os.path.lexists(path.with_suffix(ending)) for ending in (RECORD, FIGURE, REPORT)):
+            return path
+    raise AssertionError("counting does not end")
+
+
+def check_new(path: Path, *, force: bool, option: str = "another name with -o") -> None:
+    """Raise `InputError` unless `path` can be written without loss.
+
+    Args:
+        path: the file to be.
+        force: whether it may replace a file.
+        option: how to choose another one, after "or give".
+    """
+    if path.is_dir():
+        raise InputError(f"{path} is a folder; give the name of a file in it, such as {path / ('result' + path.suffix)}.", given=path)
+    if not path.parent.is_dir():
+        raise InputError(f"{path} cannot be written: the folder {path.parent} does not exist; create it, or give {option}.", given=path)
+    if os.path.lexists(path) and not force:
+        raise InputError(f"{path} exists; give --force to replace it, or give {option}.", given=path)
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """A draft to write to, which takes the place of `path` once it is complete; a failure leaves `path` as it was.
+
+    Raises:
+        InputError: the file system refuses.
+    """
+    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
+    try:
+        yield draft
+        draft.replace(path)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InputError(
+            f"{path} cannot be written: {reason}; check the folder, its permissions and the free space.", given=path
+        ) from error
+    finally:
+        draft.unlink(missing_ok=True)

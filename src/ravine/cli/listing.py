@@ -1,0 +1,72 @@
+"""`ravine tasks`, `ravine optimizers` and `ravine schedules`: what there is, one paragraph each."""
+
+import dataclasses
+import inspect
+import textwrap
+from collections.abc import Mapping, Sequence
+
+import typer
+
+WIDTH = 100
+
+
+def tasks() -> None:
+    """List the built-in tasks and their options."""
+    from ravine.tasks import REGISTRY
+
+    for name, builtin in REGISTRY.items():
+        options = [f"{option.name}={option.default}{_among(option.choices)}" for option in builtin.options]
+        _paragraph(name, [builtin.summary, _options("options", options)])
+    typer.echo("Options follow a colon: ravine race line:noise=0.5. Your own task: file.py, file.py:name or package.module:name.")
+
+
+def optimizers() -> None:
+    """List the optimisers and their defaults.
+
+    Each with its paper, default settings, the learning rates that a race searches, and its state in bytes.
+    """
+    from ravine.rules import REGISTRY, resolve
+
+    for name, entry in REGISTRY.items():
+        rule, hypers = resolve(name, {})
+        slots = len(rule.active_slots)
+        settings = [f"{symbol}={value:g}" for symbol, value in hypers.items() if symbol != "lr"]
+        settings += [f"{flag.name}={rule.on(flag.name)}" for flag in rule.flags if not flag.of]
+        grid = entry.grid()
+        lines = [
+            entry.summary,
+            _options("defaults", settings),
+            f"searched: {len(grid)} rates from {grid[0]:.3g} to {grid[-1]:.3g}; state: {4 * slots} bytes per float32 parameter",
+            f"paper: {entry.rule.citation}",
+        ]
+        _paragraph(name, lines)
+
+
+def schedules() -> None:
+    """List the schedules and their settings."""
+    from ravine.schedules import REGISTRY
+
+    for name, kind in REGISTRY.items():
+        summary = (inspect.getdoc(kind) or "").splitlines()[0].rstrip(".")
+        fields: Mapping[str, object] = {
+            "warmup" if field.name == "warmup_length" else field.name: field.default
+            for field in dataclasses.fields(kind)
+            if field.name != "horizon"
+        }
+        _paragraph(name, [summary, _options("settings", [f"{key}={value}" for key, value in fields.items()])])
+
+
+def _among(choices: Sequence[str]) -> str:
+    return f" (or {', '.join(choices[1:])})" if len(choices) > 1 else ""
+
+
+def _options(title: str, found: Sequence[str]) -> str:
+    return f"{title}: {', '.join(found)}" if found else ""
+
+
+def _paragraph(name: str, lines: Sequence[str]) -> None:
+    typer.echo(name)
+    for line in lines:
+        if line:
+            typer.echo(textwrap.fill(line, WIDTH, initial_indent="    ", subsequent_indent="      "))
+    typer.echo()

@@ -1,0 +1,131 @@
+"""The command `ravine`: one command a file, every failure one sentence, every status as documented.
+
+Heavy modules load inside the commands, so that `ravine --help` answers at once.
+"""
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from types import FrameType
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from ravine._version import __version__
+from ravine.base._checks import unknown_name
+from ravine.base.errors import RavineError
+from ravine.cli import data, listing, race, recipe, report, show
+from ravine.cli._failures import UsageError, explain
+
+DONE, BAD_INPUT, INTERRUPTED, BROKEN_PIPE, TERMINATED = 0, 2, 130, 141, 143
+"""Exit statuses; 1 is Python's own for an uncaught exception, a defect of ours. Above 128: 128 and the signal's number."""
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM: the race ends as after Ctrl-C."""
+
+
+class Commands(TyperGroup):
+    """Commands in the order of the pages below, whose nearest names an unknown one is answered with."""
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command called `cmd_name`."""
+        found = super().get_command(ctx, cmd_name)
+        if found is None:
+            raise unknown_name("command", cmd_name, self.commands, do=f"See: {ctx.command_path} --help")
+        return found
+
+
+app = typer.Typer(cls=Commands, rich_markup_mode=None, add_completion=False)
+data_app = typer.Typer(cls=Commands, rich_markup_mode=None, help="Fetch public data sets.")
+data_app.callback()(lambda: None)
+data_app.command()(data.get)
+for command in (race.race, show.show, report.report, recipe.recipe, listing.tasks, listing.optimizers, listing.schedules):
+    app.command()(command)
+app.add_typer(data_app, name="data")
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"ravine {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def ravine(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")] = False,
+) -> None:
+    """Which optimiser, learning rate and schedule should I use for my PyTorch model, and why is my run not learning?"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line.
+
+    Args:
+        arguments: what follows the program's name; the process's own if None.
+
+    Returns:
+        the exit status: 0 done, 2 bad input, 130 interrupted, 143 terminated, 141 nobody reads the output any more.
+    """
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        with _sigterm():
+            _invoke(given or ["--help"])
+            sys.stdout.flush()
+    except typer.Exit as ending:
+        return ending.exit_code
+    except BrokenPipeError:
+        _abandon_stdout()
+        return BROKEN_PIPE
+    except race.Interrupted as interruption:
+        return _stopped(str(interruption), interruption.__cause__)
+    except KeyboardInterrupt as error:
+        return _stopped("interrupted.", error)
+    except (RavineError, UsageError) as error:
+        _say(explain(error))
+        return BAD_INPUT
+    return DONE
+
+
+def _invoke(arguments: list[str]) -> None:
+    # Not `app()`: it would turn interrupts and closed pipes into statuses of its own.
+    command = typer.main.get_command(app)
+    with command.make_context("ravine", arguments) as context:
+        command.invoke(context)
+
+
+def _stopped(sentence: str, error: BaseException | None) -> int:
+    _say(f"ravine: {sentence}")
+    return TERMINATED if isinstance(error, Terminated) else INTERRUPTED
+
+
+def _say(text: str) -> None:
+    with contextlib.suppress(BrokenPipeError):
+        typer.echo(text, err=True)
+
+
+def _abandon_stdout() -> None:
+    # Python flushes the standard output once more at its end, which would complain about the closed pipe again.
+    with contextlib.suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@contextlib.contextmanager
+def _sigterm() -> Iterator[None]:
+    """Turn SIGTERM into `Terminated` inside the block."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def terminate(number: int, frame: FrameType | None) -> None:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

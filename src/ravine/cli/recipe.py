@@ -1,0 +1,34 @@
+"""`ravine recipe`."""
+
+import contextlib
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ravine.cli import _files
+
+Record = Annotated[Path, typer.Argument(metavar="FILE.ravine", help="A record of a finished race.")]
+Out = Annotated[Path | None, typer.Option("--out", "-o", metavar="FILE.py", help="The script; the standard output if left out.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace an existing file.")]
+
+
+def recipe(file: Record, *, out: Out = None, force: Force = False) -> None:
+    """Write the winner as a PyTorch script.
+
+    The script is plain PyTorch and does not import ravine.
+    """
+    if out is not None:
+        _files.check_new(out, force=force)
+    from ravine._api import Result
+
+    # The task is loaded again, and what a user's file prints must not get into the script.
+    with contextlib.redirect_stdout(sys.stderr):
+        code = Result(file).recipe().code()
+    if out is None:
+        typer.echo(code.rstrip("\n"))
+        return
+    with _files.whole(out) as draft:
+        draft.write_text(code, encoding="utf-8")
+    typer.echo(f"script  {out}")

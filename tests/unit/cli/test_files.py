@@ -1,0 +1,79 @@
+"""Where results go."""
+
+import pytest
+
+from ravine.base.errors import InputError
+from ravine.cli import _files
+
+
+@pytest.fixture(autouse=True)
+def _folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("ending", [".ravine", ".png", ".html"])
+def test_a_free_name_has_nothing_beside_it(tmp_path, ending):
+    assert str(_files.free_record("digits")) == "digits.ravine"
+    (tmp_path / f"digits{ending}").touch()
+    (tmp_path / "digits-2.ravine").touch()
+    assert str(_files.free_record("digits")) == "digits-3.ravine"
+
+
+@pytest.mark.parametrize(("name", "file"), [("my model/2", "my-model-2.ravine"), ("../..", "race.ravine"), ("ä.b", "ä.b.ravine")])
+def test_a_task_name_becomes_a_file_name(name, file):
+    assert str(_files.free_record(name)) == file
+
+
+def test_outputs_differ_by_their_ending(tmp_path):
+    found = _files.outputs(tmp_path / "a.ravine", "x", figure=True, report=False, force=False)
+    assert (found.record.name, found.figure.name, found.report) == ("a.ravine", "a.png", None)
+    assert found.beside == (found.figure,)
+
+
+@pytest.mark.parametrize("ending", [".png", ".html"])
+def test_a_figure_or_report_is_replaced_only_with_force(tmp_path, ending):
+    (tmp_path / f"a{ending}").touch()
+    options = {"figure": True, "report": True}
+    with pytest.raises(InputError, match=rf"a{ending} exists; give --force"):
+        _files.outputs(tmp_path / "a.ravine", "x", **options, force=False)
+    assert _files.outputs(tmp_path / "a.ravine", "x", **options, force=True).record.name == "a.ravine"
+
+
+def test_a_record_ends_as_records_do(tmp_path):
+    with pytest.raises(InputError, match=r"Give --out .*race\.ravine"):
+        _files.outputs(tmp_path / "race.png", "x", figure=True, report=False, force=False)
+
+
+def test_force_needs_out():
+    with pytest.raises(InputError, match="--force has no effect without --out"):
+        _files.outputs(None, "x", figure=True, report=False, force=True)
+
+
+def test_check_new_says_what_is_in_the_way(tmp_path):
+    _files.check_new(tmp_path / "new.html", force=False)
+    with pytest.raises(InputError, match="is a folder"):
+        _files.check_new(tmp_path, force=True)
+    with pytest.raises(InputError, match=r"the folder .*no does not exist"):
+        _files.check_new(tmp_path / "no" / "new.html", force=True)
+
+
+def test_whole_writes_all_or_nothing(tmp_path):
+    target = tmp_path / "train.py"
+    with _files.whole(target) as draft:
+        draft.write_text("one")
+        assert not target.exists()
+
+    def fail():
+        with _files.whole(target) as draft:
+            draft.write_text("tw")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert target.read_text() == "one"
+    assert [path.name for path in tmp_path.iterdir()] == ["train.py"]
+
+
+def test_whole_says_why_it_cannot_write(tmp_path):
+    with pytest.raises(InputError, match=r"train.py cannot be written: .*free space"), _files.whole(tmp_path / "no" / "train.py") as draft:
+        draft.write_text("x")

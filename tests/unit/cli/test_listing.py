@@ -1,0 +1,35 @@
+"""`ravine tasks`, `optimizers` and `schedules`."""
+
+import pytest
+
+from ravine import rules, schedules, tasks
+from ravine.cli.main import main
+
+
+def listed(capsys, command):
+    assert main([command]) == 0
+    return capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("command", "names"), [("tasks", tasks.names()), ("optimizers", rules.names()), ("schedules", schedules.names())])
+def test_every_name_has_a_paragraph(capsys, command, names):
+    text = listed(capsys, command)
+    assert [line for line in text.splitlines() if line and not line.startswith(" ") and " " not in line] == list(names)
+    assert max(map(len, text.splitlines())) <= 120
+
+
+def test_an_optimiser_has_paper_defaults_rates_and_state(capsys):
+    paragraph = next(part for part in listed(capsys, "optimizers").split("\n\n") if part.startswith("adamw\n"))
+    for part in ("Loshchilov, Hutter (2019)", "beta1=0.9", "weight_decay=0.01", "amsgrad=False", "12 rates from", "8 bytes per float32"):
+        assert part in paragraph
+    assert "lr=" not in paragraph
+
+
+def test_tasks_have_their_options(capsys):
+    text = listed(capsys, "tasks")
+    assert "noise=0.2" in text
+    assert "target=sine (or step, two-bumps, sawtooth)" in text
+
+
+def test_schedules_have_their_settings(capsys):
+    assert "settings: warmup=0, floor=0.0" in listed(capsys, "schedules")

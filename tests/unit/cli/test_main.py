@@ -1,0 +1,113 @@
+"""Statuses, and failures of every kind."""
+
+import os
+import signal
+import sys
+import threading
+
+import pytest
+
+from ravine import __version__
+from ravine.cli import listing
+from ravine.cli.main import app, main
+
+
+@pytest.fixture
+def command(monkeypatch):
+    """Puts a function in the place of `ravine schedules`."""
+
+    def put(function):
+        (found,) = [info for info in app.registered_commands if info.callback is listing.schedules]
+        function.__name__ = "schedules"
+        monkeypatch.setattr(found, "callback", function)
+
+    return put
+
+
+def test_nothing_prints_the_help(capsys):
+    assert main([]) == 0
+    nothing = capsys.readouterr().out
+    assert main(["--help"]) == 0
+    assert capsys.readouterr().out == nothing
+    assert nothing.startswith("Usage: ravine")
+
+
+def test_version(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == f"ravine {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["rase"], "no command is called 'rase'; did you mean 'race'? See: ravine --help"),
+        (["data", "gett"], "no command is called 'gett'; did you mean 'get'? See: ravine data --help"),
+        (
+            ["race", "line", "--optimiser", "x"],
+            "'ravine race' has no option --optimiser; did you mean --optimizers? See: ravine race --help",
+        ),
+        (["race", "line", "--zzz"], "'ravine race' has no option --zzz. See: ravine race --help"),
+        (["race"], "missing argument 'TASK'. See: ravine race --help"),
+        (["race", "line", "--steps"], "option '--steps' requires an argument."),
+        (["race", "line", "--steps", "x"], "'--steps': 'x' is not a whole number. Give one, such as 5. See: ravine race --help"),
+        (["show", "a", "b"], "got unexpected extra argument"),
+    ],
+)
+def test_usage_errors_are_one_sentence_and_status_2(capsys, arguments, sentence):
+    assert main(arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith(f"ravine: {sentence}")
+    assert captured.err.count("\n") == 1
+
+
+def test_a_defect_keeps_its_traceback(command):
+    def broken() -> None:
+        raise ZeroDivisionError
+
+    command(broken)
+    with pytest.raises(ZeroDivisionError):
+        main(["schedules"])
+
+
+def test_ctrl_c_is_130(command, capsys):
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    command(interrupted)
+    assert main(["schedules"]) == 130
+    assert capsys.readouterr().err == "ravine: interrupted.\n"
+
+
+def test_sigterm_is_143_and_its_handler_goes(command, capsys):
+    def terminated() -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    before = signal.getsignal(signal.SIGTERM)
+    command(terminated)
+    assert main(["schedules"]) == 143
+    assert capsys.readouterr().err == "ravine: interrupted.\n"
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_closed_pipe_is_silent(command, capsys):
+    def unread() -> None:
+        raise BrokenPipeError
+
+    command(unread)
+    assert main(["schedules"]) == 141
+    assert capsys.readouterr() == ("", "")
+
+
+def test_it_runs_outside_the_main_thread():
+    found = []
+    thread = threading.Thread(target=lambda: found.append(main(["schedules"])))
+    thread.start()
+    thread.join()
+    assert found == [0]
+
+
+def test_arguments_are_the_processes_own(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["ravine", "schedules"])
+    assert main() == 0
+    assert "cosine" in capsys.readouterr().out
