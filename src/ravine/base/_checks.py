@@ -53,7 +53,8 @@ def number(
         (below, "below", lambda x, bound: x < bound),
         (at_most, "at most", lambda x, bound: x <= bound),
     ]
-    allowed = " and ".join(f"{word} {bound:g}" for bound, word, _ in bounds if bound is not None)
+    words = ["finite" if bound == math.inf else f"{word} {bound:g}" for bound, word, _ in bounds if bound is not None]
+    allowed = " and ".join(words)
     try:
         result = float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):

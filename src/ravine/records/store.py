@@ -53,7 +53,7 @@ def resume(path: str | os.PathLike[str]) -> "Writer":
     """
     target = Path(path)
     if not target.is_file():
-        raise RecordError(f"{target} does not exist, so there is nothing to resume; leave out --resume to start a new race.")
+        raise RecordError(f"{target} does not exist, so there is nothing to resume; start a new race.")
     return Writer(target)
 
 
@@ -72,7 +72,7 @@ def _check_target(target: Path, *, force: bool) -> None:
             raise
         raise RecordError(f"{target} exists and is not a record of this ravine, so it is never replaced; give another --out.") from error
     if not force:
-        raise RecordError(f"{target} exists; give --resume to go on with it, --force to replace it, or another --out.")
+        raise RecordError(f"{target} exists; give --force to replace it, or another --out.")
 
 
 class Writer:

@@ -20,13 +20,17 @@ class Adagrad(Rule):
     and put eps = 1e-7 under the root.
 
     Example:
-        >>> import torch; from types import SimpleNamespace as N
-        >>> one = torch.ones(1); Adagrad().update(one, one, N(v=0 * one), N(step=0.1, eps=1e-10))[0].item()
+        >>> import torch
+        ... from types import SimpleNamespace as N
+        >>> one = torch.ones(1)
+        ... Adagrad().update(one, one, N(v=0 * one), N(step=0.1, eps=1e-10))[0].item()
         -0.10000000149011612
     """
 
     name = "adagrad"
-    citation = Citation("Duchi, Hazan, Singer", 2011, "Adaptive subgradient methods for online learning and stochastic optimization", "JMLR 12")
+    citation = Citation(
+        "Duchi, Hazan, Singer", 2011, "Adaptive subgradient methods for online learning and stochastic optimization", "JMLR 12"
+    )
     hypers = (
         Hyper("lr", 1e-2, 0.0, float("inf"), "learning rate"),
         Hyper("lr_decay", 0.0, 0.0, float("inf"), "hyperbolic decay of the rate with the step"),

@@ -23,14 +23,18 @@ class RMSprop(Rule):
     From TensorFlow and timm: eps stands outside the root and v starts at 0.
 
     Example:
-        >>> import torch; from types import SimpleNamespace as N
-        >>> one = torch.ones(1); c = N(lr=0.1, keep=0.75, take=0.25, eps=0.0)
+        >>> import torch
+        ... from types import SimpleNamespace as N
+        >>> one = torch.ones(1)
+        ... c = N(lr=0.1, keep=0.75, take=0.25, eps=0.0)
         >>> RMSprop().update(one, one, N(v=0 * one), c)[0].item()
         -0.20000000298023224
     """
 
     name = "rmsprop"
-    citation = Citation("Tieleman, Hinton", 2012, "Lecture 6.5: RMSprop, divide the gradient by a running average of its recent magnitude", "Coursera")
+    citation = Citation(
+        "Tieleman, Hinton", 2012, "Lecture 6.5: RMSprop, divide the gradient by a running average of its recent magnitude", "Coursera"
+    )
     hypers = (
         Hyper("lr", 1e-2, 0.0, float("inf"), "learning rate"),
         Hyper("alpha", 0.99, 0.0, float("inf"), "share of the running averages kept at each step"),

@@ -24,12 +24,15 @@ class SGD(Rule):
 
     Example:
         >>> from types import SimpleNamespace as N
-        >>> rule = SGD(); rule.update(2.0, 1.0, N(), N(lr=0.1, l2=0.0))[0]
+        >>> rule = SGD()
+        ... rule.update(2.0, 1.0, N(), N(lr=0.1, l2=0.0))[0]
         -0.1
     """
 
     name = "sgd"
-    citation = Citation("Sutskever, Martens, Dahl, Hinton", 2013, "On the importance of initialization and momentum in deep learning", "ICML 28(3)")
+    citation = Citation(
+        "Sutskever, Martens, Dahl, Hinton", 2013, "On the importance of initialization and momentum in deep learning", "ICML 28(3)"
+    )
     hypers = (
         Hyper("lr", 1e-3, 0.0, float("inf"), "learning rate"),
         Hyper("momentum", 0.0, 0.0, float("inf"), "share of the buffer kept at each step"),

@@ -169,7 +169,7 @@ def _sentence(where: str, error: BaseException) -> str:
         return f"{where} cannot be read: {error.msg} (line {error.lineno} of {error.filename}). Correct that line."
     if isinstance(error, SystemExit):
         return f"{where} ends the program while it loads. Put what runs it under: if __name__ == '__main__':"
-    frames = traceback.extract_tb(error.__traceback__)
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(_OURS)]
     place = f" at line {frames[-1].lineno} of {frames[-1].filename}" if frames else ""
     return f"{where} raised {type(error).__name__}{place}: {first_line(error)}."
 

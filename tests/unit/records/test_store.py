@@ -69,7 +69,7 @@ def test_an_existing_record_needs_force_and_is_then_replaced_whole(tmp_path):
     with create(path) as writer:
         writer.set_meta("notes", ["old"])
     before = path.read_bytes()
-    with pytest.raises(RecordError, match="exists; give --resume to go on with it, --force to replace it"):
+    with pytest.raises(RecordError, match="exists; give --force to replace it"):
         create(path)
     assert path.read_bytes() == before
     with create(path, force=True) as writer:

@@ -1,0 +1,63 @@
+"""Batches: the same for every lane of a seed, reshuffled each epoch, a function of the seed alone."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils import _pytree as pytree
+
+
+class BatchOrder:
+    """Indices of successive batches for one seed.
+
+    Each epoch is a fresh `torch.randperm` of one generator seeded once; the last incomplete batch of an epoch is
+    left out. When one batch holds the whole data set (`is_full_batch`) there is nothing to take.
+
+    Args:
+        num_examples: size of the training split.
+        batch_size: examples in a batch, at most `num_examples`.
+        seed: seed of the generator.
+    """
+
+    def __init__(self, num_examples: int, batch_size: int, seed: int) -> None:
+        self.is_full_batch = batch_size >= num_examples
+        self._num_examples, self._batch_size = num_examples, batch_size
+        self._generator = torch.Generator().manual_seed(seed)
+        self._epoch = torch.empty(0, batch_size, dtype=torch.int64)
+
+    def take(self, num_steps: int) -> Tensor:
+        """Indices of the next batches: (num_steps, batch_size), int64."""
+        blocks, missing = [], num_steps
+        while missing:
+            if not len(self._epoch):
+                whole = self._num_examples // self._batch_size
+                order = torch.randperm(self._num_examples, generator=self._generator)
+                self._epoch = order[: whole * self._batch_size].view(whole, self._batch_size)
+            blocks.append(self._epoch[:missing])
+            self._epoch = self._epoch[missing:]
+            missing -= len(blocks[-1])
+        return torch.cat(blocks)
+
+
+def gather(tree: Any, indices: Tensor) -> Any:
+    """Rows of every tensor of a tree; `indices` of shape (B,) or (L, B) give leaves (B, ...) or (L, B, ...)."""
+    if indices.ndim == 1:
+        return pytree.tree_map(lambda leaf: leaf.index_select(0, indices), tree)
+    return pytree.tree_map(lambda leaf: leaf.index_select(0, indices.reshape(-1)).view(*indices.shape, *leaf.shape[1:]), tree)
+
+
+def slices(tree: Any, rows: int) -> list[tuple[Any, int]]:
+    """The tree cut into consecutive pieces of at most `rows` examples, each with its number of examples."""
+    total = size(tree)
+    starts = range(0, total, rows)
+    return [(pytree.tree_map(lambda leaf, a=start: leaf[a : a + rows], tree), min(rows, total - start)) for start in starts]
+
+
+def size(tree: Any) -> int:
+    """Number of examples of a tree of tensors."""
+    return len(pytree.tree_leaves(tree)[0])
+
+
+def to_device(tree: Any, device: torch.device) -> Any:
+    """The tree on another device."""
+    return pytree.tree_map(lambda leaf: leaf.to(device), tree)

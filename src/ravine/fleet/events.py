@@ -1,0 +1,54 @@
+"""What a running fleet reports, in the order in which it happens; plain data that may cross a process."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A tile begins: lane numbers, and how it runs."""
+
+    lanes: tuple[int, ...]
+    mode: str
+
+
+@dataclass(frozen=True, slots=True)
+class LossBlock:
+    """Training losses of consecutive steps: (steps, lanes) float32; `first_step` 0 is the first; NaN after divergence, told before."""
+
+    lanes: tuple[int, ...]
+    first_step: int
+    losses: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluated:
+    """Means over a split after `step` updates: metric -> (lanes,) float64; NaN for diverged lanes."""
+
+    lanes: tuple[int, ...]
+    step: int
+    split: str
+    values: Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True, slots=True)
+class Diverged:
+    """A lane's end: the step, counted from 1, and why."""
+
+    lane: int
+    step: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A tile is done: lane numbers and the seconds its steps took (evaluation left out)."""
+
+    lanes: tuple[int, ...]
+    seconds: float
+
+
+Event: TypeAlias = Started | LossBlock | Evaluated | Diverged | Finished

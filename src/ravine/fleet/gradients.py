@@ -1,0 +1,60 @@
+"""Loss, gradients and metrics of many copies of a model at once, by `torch.func`."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, grad_and_value, vmap
+
+from ravine.fleet.recurrent import written_out
+from ravine.fleet.stacking import Stack
+
+StackedGradient = Callable[[Stack, Stack, Any], tuple[Stack, Tensor, Stack]]
+"""(parameters, buffers, batch) -> (gradients, loss_L, buffers after the forward pass)."""
+
+
+def stacked_gradient(objective: nn.Module, *, shared_batch: bool) -> StackedGradient:
+    """Gradients of every lane's own loss; no lane sees another.
+
+    Random draws (dropout) are the same in every lane of the call, which therefore must hold lanes of one seed:
+    that is what "same seed, same dropout stream, whatever the optimiser" means.
+
+    Args:
+        objective: maps a batch to a scalar loss.
+        shared_batch: whether all lanes read the same batch, or the batch's leaves have a leading lane dimension.
+    """
+    context = written_out(objective)
+
+    def one_lane(parameters: Stack, buffers: Stack, batch: Any) -> tuple[Tensor, Stack]:
+        after = {name: buffer.clone() for name, buffer in buffers.items()}
+        with context():
+            return functional_call(objective, {**parameters, **after}, (batch,)), after
+
+    batched = vmap(grad_and_value(one_lane, has_aux=True), in_dims=(0, 0, None if shared_batch else 0), randomness="same")
+
+    def gradient(parameters: Stack, buffers: Stack, batch: Any) -> tuple[Stack, Tensor, Stack]:
+        gradients, (loss, after) = batched(parameters, buffers, batch)
+        return gradients, loss, after
+
+    return gradient
+
+
+def stacked_metrics(objective: nn.Module) -> Callable[[Stack, Stack, Any], dict[str, Tensor]]:
+    """Loss and metrics of every lane on one shared batch: name -> (L,)."""
+    context = written_out(objective)
+
+    def one_lane(parameters: Stack, buffers: Stack, batch: Any) -> dict[str, Tensor]:
+        with context():
+            values: dict[str, Tensor] = functional_call(objective, {**parameters, **buffers}, (batch,), {"evaluate": True})
+        return values
+
+    return vmap(one_lane, in_dims=(0, 0, None), randomness="same")
+
+
+def single_gradient(objective: nn.Module, parameters: list[nn.Parameter], batch: Any) -> tuple[list[Tensor], Tensor]:
+    """Gradients and loss of one module by ordinary autograd; unused parameters get zeros, as under `torch.func`."""
+    with torch.enable_grad():
+        loss = objective(batch)
+    gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
+    return [torch.zeros_like(p) if g is None else g for p, g in zip(parameters, gradients, strict=True)], loss.detach()

@@ -1,0 +1,74 @@
+"""Stacked copies of a model's parameters, buffers and optimiser slots: leading dimension L, one entry a lane."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from ravine.fleet.lanes import Group, Lane
+
+Stack = dict[str, Tensor]
+"""Name -> tensor of shape (L, ...)."""
+
+
+@dataclass(slots=True)
+class Replicas:
+    """The state of a tile.
+
+    Attributes:
+        parameters: trainable tensors, (L, ...).
+        buffers: buffers and frozen parameters, (L, ...).
+        slots: for each group, symbol -> name -> (lanes of the group, ...), in the compute dtype.
+    """
+
+    parameters: Stack
+    buffers: Stack
+    slots: list[dict[str, Stack]]
+
+
+def split_state(module: nn.Module) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """A module's trainable parameters, and everything else that its forward reads."""
+    trainable = {name: p.detach() for name, p in module.named_parameters() if p.requires_grad}
+    fixed = {name: p.detach() for name, p in module.named_parameters() if not p.requires_grad}
+    return trainable, fixed | {name: b.detach() for name, b in module.named_buffers()}
+
+
+def compute_dtype(tensor: Tensor) -> torch.dtype:
+    """Dtype in which a parameter's update is computed and its slots are kept: at least float32."""
+    return torch.promote_types(tensor.dtype, torch.float32)
+
+
+def new_slots(rule_group: Group, parameters: Mapping[str, Tensor]) -> dict[str, Stack]:
+    """Slots of one group at their starting value, for parameters of the whole tile."""
+    slots: dict[str, Stack] = {}
+    for slot in rule_group.rule.active_slots:
+        slots[slot.symbol] = {}
+        for name, parameter in parameters.items():
+            part = parameter[rule_group.start : rule_group.stop]
+            filled = torch.zeros(part.shape, dtype=compute_dtype(part), device=part.device)
+            if slot.fill:
+                start = torch.as_tensor(rule_group.hypers[slot.fill], dtype=filled.dtype, device=part.device)
+                filled += spread(start, part.ndim)
+            slots[slot.symbol][name] = filled
+    return slots
+
+
+def stack_models(lanes: Sequence[Lane], groups: Sequence[Group], models: Mapping[int, nn.Module]) -> Replicas:
+    """One copy of its seed's model for every lane.
+
+    Args:
+        lanes: lanes of the tile, in order.
+        groups: the tile's groups.
+        models: seed -> freshly built objective.
+    """
+    states = {seed: split_state(model) for seed, model in models.items()}
+    first = states[lanes[0].seed]
+    parameters = {name: torch.stack([states[lane.seed][0][name] for lane in lanes]) for name in first[0]}
+    buffers = {name: torch.stack([states[lane.seed][1][name] for lane in lanes]) for name in first[1]}
+    return Replicas(parameters, buffers, [new_slots(group, parameters) for group in groups])
+
+
+def spread(vector: Tensor, ndim: int) -> Tensor:
+    """A vector over lanes, (L,), viewed as (L, 1, ..., 1) with `ndim` dimensions."""
+    return vector.view(-1, *([1] * (ndim - 1)))

@@ -1,0 +1,92 @@
+"""One optimiser step of a whole tile: the lanes driver of rules, and the freeze of diverged lanes.
+
+Shapes: L lanes of the tile, G lanes of one group.
+"""
+
+from collections.abc import Mapping, Sequence
+from types import SimpleNamespace
+
+import torch
+from torch import Tensor
+from torch.func import vmap
+
+from ravine.fleet.lanes import Group
+from ravine.fleet.stacking import Replicas, Stack, compute_dtype, spread
+from ravine.rules import Rule
+
+GroupScalars = Sequence[Mapping[str, Tensor]]
+"""For each group, scalar name -> vector over the group's lanes, in the compute dtype."""
+
+
+def update_lanes(rule: Rule, p: Tensor, g: Tensor, s: Mapping[str, Tensor], c: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+    """Run `rule.update` on stacked lanes, each with its own scalars.
+
+    Element rules read scalars by broadcasting; rules that look at a whole tensor run under `vmap`, so that their
+    norms stay per lane. Either way the rule's text sees one lane.
+
+    Args:
+        rule: the rule.
+        p: parameter, (G, ...).
+        g: gradient, (G, ...).
+        s: slots, symbol -> (G, ...).
+        c: scalars, name -> (G,).
+
+    Returns:
+        delta (G, ...) and the next slots.
+    """
+    if rule.granularity == "element":
+        wide = {name: spread(value, p.ndim) for name, value in c.items()}
+        return rule.update(p, g, SimpleNamespace(**s), SimpleNamespace(**wide))
+
+    def one_lane(p: Tensor, g: Tensor, s: dict[str, Tensor], c: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
+        return rule.update(p, g, SimpleNamespace(**s), SimpleNamespace(**c))
+
+    return vmap(one_lane)(p, g, dict(s), dict(c))
+
+
+def propose(groups: Sequence[Group], state: Replicas, gradients: Stack, scalars: GroupScalars) -> Replicas:
+    """Parameters and slots after one step, with nothing changed in place (buffers are passed through)."""
+    parts: dict[str, list[Tensor]] = {name: [] for name in state.parameters}
+    slots: list[dict[str, Stack]] = []
+    dtypes = {compute_dtype(parameter) for parameter in state.parameters.values()}
+    for group, old, values in zip(groups, state.slots, scalars, strict=True):
+        # Scalars are vectors, which would widen a float32 parameter that shares a model with float64 ones.
+        cast = {dtype: {name: value.to(dtype) for name, value in values.items()} for dtype in dtypes}
+        new: dict[str, Stack] = {symbol: {} for symbol in old}
+        for name, parameter in state.parameters.items():
+            p = parameter[group.start : group.stop]
+            dtype = compute_dtype(p)
+            g = gradients[name][group.start : group.stop].to(dtype)
+            delta, s = update_lanes(group.rule, p.to(dtype), g, {symbol: old[symbol][name] for symbol in old}, cast[dtype])
+            parts[name].append((p.to(dtype) + delta).to(p.dtype))
+            for symbol, value in s.items():
+                new[symbol][name] = value
+        slots.append(new)
+    parameters = {name: blocks[0] if len(blocks) == 1 else torch.cat(blocks) for name, blocks in parts.items()}
+    return Replicas(parameters, state.buffers, slots)
+
+
+def finite_lanes(loss_L: Tensor, parameters: Stack) -> Tensor:
+    """Lanes whose loss and parameters are all finite, bool (L,).
+
+    A sum is finite only if its terms are; sums of finite weights, taken at least in float32, overflow only beyond
+    1e38, where training has long ended.
+    """
+    total = loss_L.to(torch.float32)
+    for parameter in parameters.values():
+        flat = parameter.reshape(len(parameter), parameter.numel() // len(parameter))
+        total = total + flat.sum(1, dtype=compute_dtype(parameter)).to(torch.float32)
+    return torch.isfinite(total)
+
+
+def keep_frozen(keep_L: Tensor, groups: Sequence[Group], new: Replicas, old: Replicas) -> Replicas:
+    """`new` in the lanes where `keep_L` is True, `old` elsewhere; exact, whatever a frozen lane holds."""
+
+    def select(mask: Tensor, fresh: Stack, stale: Stack) -> Stack:
+        return {name: torch.where(spread(mask, value.ndim), value, stale[name]) for name, value in fresh.items()}
+
+    slots = [
+        {symbol: select(keep_L[group.start : group.stop], fresh[symbol], stale[symbol]) for symbol in fresh}
+        for group, fresh, stale in zip(groups, new.slots, old.slots, strict=True)
+    ]
+    return Replicas(select(keep_L, new.parameters, old.parameters), select(keep_L, new.buffers, old.buffers), slots)

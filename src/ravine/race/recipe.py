@@ -1,0 +1,163 @@
+"""The winner of a race as a recipe: what to set, and a plain PyTorch script that needs no ravine."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ravine.base.errors import InputError, RecordError
+from ravine.race.script import script
+from ravine.records import Lane, RankedEntrant, Record
+from ravine.tasks import Task, load
+
+SHOWN = 8
+"""Rows of the ranking that the script's heading shows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """How to train the task as the winner of the race did.
+
+    Attributes:
+        optimizer: registry name.
+        lr: peak learning rate.
+        schedule: registry name of the schedule.
+        hypers: every other hyper by symbol.
+        steps: optimiser steps, the horizon of the schedule.
+        batch_size: rows of a step.
+        race_seed: seed of the race.
+        seed: lane seed of the lane that `code()` repeats, the first fresh seed that did not diverge.
+        raced: metric -> what that lane had on validation at the end.
+        device: where the race ran.
+        heading: what the race found, in paragraphs.
+        task: what was raced; None where it was made in Python and is not at hand.
+    """
+
+    optimizer: str
+    lr: float
+    schedule: str
+    hypers: Mapping[str, float]
+    steps: int
+    batch_size: int
+    race_seed: int
+    seed: int
+    raced: Mapping[str, float]
+    device: str = "cpu"
+    heading: tuple[str, ...] = field(default=(), repr=False)
+    task: Task | None = field(default=None, repr=False, compare=False)
+
+    def code(self) -> str:
+        """A script that trains the winner and prints its validation loss beside the race's.
+
+        It repeats one lane of the final: the same initial weights, batches and random draws. Numbers agree to rounding.
+
+        Raises:
+            InputError: the task was made in Python and stands in no file.
+        """
+        if self.task is None:
+            raise InputError(
+                "the task of this race was made in Python, so the record cannot name it. "
+                "Put it into a file of its own as task = ravine.Task(...) and race 'path/to/file.py'."
+            )
+        return script(self, self.task)
+
+
+def make_recipe(record: Record, task: Task | None = None) -> Recipe:
+    """The recipe that a record recommends.
+
+    Args:
+        record: of a finished race.
+        task: what was raced; loaded by the reference in the record if None.
+
+    Raises:
+        RecordError: the race is not finished, or recommends nothing.
+        TaskError: the task's file cannot be loaded any more.
+    """
+    meta = record.meta
+    chosen = _recommendation(record, meta)
+    protocol, about = meta["protocol"], meta["task"]
+    lane = _lane(record, chosen)
+    if task is None and about["reference"] is not None:
+        task = load(about["reference"])
+    raced = {name: float(record.curve(lane.lane, "validation", name)[1][-1]) for name in ("loss", *about["metrics"])}
+    return Recipe(
+        optimizer=_plain(lane.optimizer),
+        lr=lane.lr,
+        schedule=lane.schedule,
+        hypers=lane.hypers,
+        steps=protocol["steps"],
+        batch_size=protocol["batch_size"],
+        race_seed=protocol["race_seed"],
+        seed=lane.seed,
+        raced=raced,
+        device=meta["environment"]["device"],
+        heading=_heading(meta, record.ranking(), lane, raced),
+        task=task,
+    )
+
+
+def _recommendation(record: Record, meta: Mapping[str, Any]) -> Mapping[str, Any]:
+    status, shared = meta.get("status"), (meta.get("protocol") or {}).get("shared_lr")
+    chosen: Mapping[str, Any] = meta.get("recommendation") or {}
+    if shared is not None:
+        reason = f"every optimiser ran at the shared rate {shared:g}, untuned. Race again without --shared-lr."
+    elif status != "done":
+        reason = f"its race is {status}, not done. Let it finish, or go on with --resume."
+    elif not chosen.get("optimizer"):
+        reason = "every lane of its final diverged. Race again with lower rates in --lrs, or run `ravine doctor`."
+    else:
+        return chosen
+    raise RecordError(f"{record.path} has no recipe: {reason}")
+
+
+def _lane(record: Record, chosen: Mapping[str, Any]) -> Lane:
+    """The winner's lane of the first fresh seed that did not diverge."""
+    lanes = record.lanes(stage="final", optimizer=chosen["optimizer"])
+    done = [lane for lane in lanes if lane.status == "done" and math.isclose(lane.lr, chosen["lr"], rel_tol=1e-12)]
+    if not done:
+        given = f"{record.path} is damaged: no lane of the final is {chosen['optimizer']!r} at lr={chosen['lr']:g} without divergence"
+        raise RecordError(f"{given}. Restore it from a copy or run the race again.")
+    return min(done, key=lambda lane: lane.seed)
+
+
+def _heading(meta: Mapping[str, Any], ranking: list[RankedEntrant], lane: Lane, raced: Mapping[str, float]) -> tuple[str, ...]:
+    """What a reader of the script should know of the race."""
+    protocol, name = meta["protocol"], meta["task"]["name"]
+    seeds, steps = protocol["seeds"], protocol["steps"]
+    winner = next(entrant for entrant in ranking if entrant.optimizer == lane.optimizer)
+    split = "test" if protocol["split"]["ranked_on"] == "test" else "the half of validation that was not tuned on"
+    raced_by = "1 optimiser at its" if len(ranking) == 1 else f"{len(ranking)} optimisers, each at its"
+    paragraphs = [
+        f"Trains {name} with {_plain(lane.optimizer)} at lr={lane.lr:.3g} on a {lane.schedule} schedule, as a race of ravine recommends.",
+        f"The race: {raced_by} own tuned rate; {steps:,} steps of {protocol['batch_size']:,} rows; "
+        f"{seeds} fresh {'seed' if seeds == 1 else 'seeds'}; mean {winner.final.metric} on {split} at the end"
+        f"{' (95 % interval)' if seeds > 1 else ''}, best estimate first:",
+        "\n".join(_row(entrant) for entrant in ranking[:SHOWN]),
+    ]
+    said = []
+    if winner.tied_with:
+        said.append(f"{winner.optimizer} cannot be told apart from {', '.join(winner.tied_with)} with {seeds} seeds.")
+    if winner.at_grid_edge:
+        said.append("It is not tuned: its rate sits at the end of the grid.")
+    said.append("This holds for this model, data, batch size and number of steps.")
+    repeats = (
+        f"The script repeats the race's lane of seed {lane.seed} and should reach its validation loss of {raced['loss']:.6g} "
+        f"up to rounding (ravine {protocol['versions']['ravine']}, torch {protocol['versions']['torch']})."
+    )
+    return (*paragraphs, " ".join(said), repeats)
+
+
+def _row(entrant: RankedEntrant) -> str:
+    final = entrant.final
+    if final.mean is None:
+        value = "diverged"
+    elif final.low is None or final.high is None:
+        value = f"{final.mean:.4g}"
+    else:
+        value = f"{final.mean:.4g} ({final.low:.4g} to {final.high:.4g})"
+    return f"    {entrant.optimizer:12} lr={entrant.lr:<10.3g} {value}"
+
+
+def _plain(label: str) -> str:
+    """The registry name behind a label such as "adam#2"."""
+    return label.partition("#")[0]

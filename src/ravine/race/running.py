@@ -1,0 +1,265 @@
+"""A race from plan to ranked record."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ravine.base._seeds import derive
+from ravine.base.errors import InputError
+from ravine.fleet import Evaluations, Fleet, Lane
+from ravine.race.executors import check_workers, choose_workers, make_executor
+from ravine.race.plan import TUNING_SEED, Entrant, Plan
+from ravine.race.protocol import environment, protocol
+from ravine.race.recommendation import recommend
+from ravine.race.stage import Entry, Observer, Scribe, Silent, seconds_per_step
+from ravine.race.tuning import Outcome, RateSearch, stuck_since
+from ravine.records import Cost, FinalLane, LaneRow, Ranking, RankingSettings, Writer, create, rank
+from ravine.rules import registry
+from ravine.tasks import split_validation
+from ravine.tasks.splits import rows
+
+
+def run_race(
+    plan: Plan, path: Path, *, device: str = "cpu", workers: int | str = 1, force: bool = False, observer: Observer | None = None
+) -> Path:
+    """Run a race and write its record as it goes.
+
+    An interrupt leaves a valid record with status "interrupted" and is raised again.
+
+    Args:
+        plan: what to race.
+        path: the record; an existing record is replaced only with `force`.
+        device: "auto" (CUDA where there is one), "cpu" or "cuda".
+        workers: processes that share the lanes, or "auto" to decide by the forecast.
+        force: replace an existing record.
+        observer: told of everything as it happens.
+
+    Returns:
+        `path`.
+    """
+    check_workers(workers)
+    fleet = Fleet(plan.task, race_seed=plan.race_seed, device=find_device(device))
+    plan.task.check()
+    with create(path, force=force) as writer:
+        race = Race(plan, fleet, writer, observer or Silent(), workers=workers)
+        try:
+            race.run()
+        except KeyboardInterrupt:
+            race.close("interrupted")
+            raise
+        except BaseException:
+            race.close("failed")
+            raise
+    return path
+
+
+def find_device(name: str) -> str:
+    """The device called `name`.
+
+    Raises:
+        InputError: an unknown device, or CUDA where there is none.
+    """
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if name not in ("cpu", "cuda"):
+        raise InputError(f"device={name!r}: must be 'auto', 'cpu' or 'cuda'.", given=name)
+    if name == "cuda" and not torch.cuda.is_available():
+        raise InputError("device='cuda': this PyTorch finds no CUDA device. Use 'auto' or 'cpu'.", given=name)
+    return name
+
+
+class Race:
+    """The stages of one race.
+
+    Args:
+        plan: what to race.
+        fleet: copies of the task's model.
+        writer: the open record.
+        observer: told of everything as it happens.
+        workers: processes that share the lanes, or "auto".
+    """
+
+    def __init__(self, plan: Plan, fleet: Fleet, writer: Writer, observer: Observer, *, workers: int | str = 1) -> None:
+        self.plan, self._fleet, self._workers = plan, fleet, workers
+        self._writer, self._observer = writer, observer
+        self._scribe = Scribe(writer, observer)
+        self._started, self._next_lane, self._engine = time.perf_counter(), 0, dict[str, Any]()
+        self._splits, self._notes = self._ranking_splits()
+        higher = plan.task.higher_is_better(plan.task.rank_by)
+        self.searches = {e.label: RateSearch(e, higher_is_better=higher, extends=plan.extends) for e in plan.entrants}
+        writer.set_meta("created", datetime.now(UTC).isoformat(timespec="seconds"))
+        writer.set_meta("status", "running")
+        writer.set_meta("task", plan.task.describe())
+        writer.set_meta("environment", environment(fleet))
+        self._write_protocol(None)
+        writer.flush()
+
+    def run(self) -> None:
+        """Tune every entrant, run the final on fresh seeds, rank, recommend."""
+        if not self.plan.is_shared_lr:
+            self._tune({label: search.entrant.grid for label, search in self.searches.items()}, "tune")
+            more = {label: rates for label, search in self.searches.items() if (rates := search.extension())}
+            if more:
+                self._tune(more, "extend")
+        self._final()
+        self._rank()
+        self.close("done")
+
+    def close(self, status: str) -> None:
+        """Write the last facts of the record."""
+        if status != "done":
+            self._write_protocol(None)
+        self._writer.set_meta("status", status)
+        self._writer.set_meta("wall_s", round(time.perf_counter() - self._started, 3))
+        self._writer.set_meta("notes", list(self._notes))
+        self._writer.flush()
+
+    def _ranking_splits(self) -> tuple[dict[str, Any], list[str]]:
+        data = self.plan.task.data
+        if data.test is not None:
+            return {"validation": data.validation, "test": data.test}, list(self.plan.notes)
+        validation, test = split_validation(data.validation, derive(self.plan.race_seed, "split"))
+        note = "the task has no test split: its validation split was cut in two by seed, one half to tune on, one to rank on"
+        return {"validation": validation, "test": test}, [*self.plan.notes, note]
+
+    def _tune(self, grids: Mapping[str, Sequence[float]], stage: str) -> None:
+        entries = [self._entry("tune", self.searches[label].entrant, lr, TUNING_SEED) for label, rates in grids.items() for lr in rates]
+        self._run(stage, entries, {"validation": frozenset(self.plan.evaluation_steps)})
+        baseline, metric = self.plan.task.baseline_loss(), self.plan.task.rank_by
+        for entry in entries:
+            trace = self._scribe.traces[entry.row.lane]
+            steps, losses = trace.curve("validation", "loss")
+            since = None if trace.diverged_at is not None else stuck_since(steps, losses, baseline)
+            outcome = Outcome(
+                entry.row.lr, trace.last("validation", metric), trace.diverged_at is not None, since, *trace.curve("validation", metric)
+            )
+            self.searches[entry.row.optimizer].add(outcome)
+        self._mark_silent(entries)
+
+    def _mark_silent(self, entries: Sequence[Entry]) -> None:
+        for entry in entries:
+            since = self.searches[entry.row.optimizer].silent_divergences().get(entry.row.lr)
+            if since is not None:
+                self._scribe.diverged(entry.row.lane, since, "silently: its loss stayed within 1 % of that of a constant output")
+
+    def _final(self) -> None:
+        rates = {e.label: e.grid if self.plan.is_shared_lr else self.searches[e.label].final_rates() for e in self.plan.entrants}
+        by_label = {e.label: e for e in self.plan.entrants}
+        # Where every rate of an entrant diverged, its lowest one stands in: the record then shows K failures, not a gap.
+        rates = {label: chosen or (min(self.searches[label].grid),) for label, chosen in rates.items()}
+        seeds = range(1, self.plan.seeds + 1)
+        entries = [
+            self._entry("final", by_label[label], lr, TUNING_SEED + seed)
+            for label, chosen in rates.items()
+            for lr in chosen
+            for seed in seeds
+        ]
+        self._run("final", entries, {"test": frozenset(self.plan.evaluation_steps), "validation": frozenset({self.plan.steps})})
+        baseline = self.plan.task.baseline_loss()
+        for entry in entries:
+            trace = self._scribe.traces[entry.row.lane]
+            since = stuck_since(*trace.curve("test", "loss"), baseline)
+            # Where the rate's tuning lane had not learnt either, the horizon is too short or there is nothing to learn: slow, not diverged.
+            could_learn = self.searches[entry.row.optimizer].has_learnt(entry.row.lr)
+            if since is not None and could_learn and trace.diverged_at is None:
+                self._scribe.diverged(entry.row.lane, since, "silently: its loss stayed within 1 % of that of a constant output")
+
+    def _run(self, stage: str, entries: Sequence[Entry], at: dict[str, frozenset[int]]) -> None:
+        self._scribe.begin(entries)
+        lanes, steps = [entry.lane for entry in entries], self.plan.steps
+        evaluations = Evaluations(at, {name: self._splits[name] for name in at})
+        examples = sum(len(grid) * self.split_sizes[name] for name, grid in at.items())
+        choice = self._fleet.calibrate(lanes, steps, evaluated=examples)
+        num_workers, why = choose_workers(self._workers, self._fleet, choice.seconds, len(lanes))
+        memory = num_workers * self._fleet.memory(lanes, choice, self._splits)
+        self._engine[stage] = {
+            "mode": choice.mode,
+            "tile": choice.tile,
+            "workers": num_workers,
+            "reason": choice.reason,
+            "measured_s": choice.measured,
+            "forecast_s": choice.seconds / num_workers,
+            "memory_bytes": memory,
+        }
+        unstackable = "" if self._fleet.support.stackable else f"lanes run one after the other, because {self._fleet.support.reason}"
+        for text in filter(None, (unstackable, why)):
+            self._note(text)
+        self._observer.stage(stage, entries, steps, replace(choice, seconds=choice.seconds / num_workers), memory)
+        for event in make_executor(self._fleet, num_workers).run(lanes, steps, evaluations, choice):
+            self._scribe.take(event)
+
+    def _entry(self, stage: str, entrant: Entrant, lr: float, seed: int) -> Entry:
+        rule, hypers = registry.resolve(entrant.optimizer, {"lr": lr})
+        number = self._next_lane
+        self._next_lane += 1
+        others = {symbol: value for symbol, value in hypers.items() if symbol != "lr"}
+        row = LaneRow(lane=number, stage=stage, optimizer=entrant.label, lr=lr, schedule=self.plan.schedule_name, seed=seed, hypers=others)
+        return Entry(row, Lane(number, rule, hypers, self.plan.schedule, seed))
+
+    def _rank(self) -> None:
+        task, metric = self.plan.task, self.plan.task.rank_by
+        traces = [trace for trace in self._scribe.traces.values() if trace.row.stage == "final"]
+        final = [
+            FinalLane(
+                t.row.optimizer, t.row.lr, t.row.seed, t.diverged_at is not None, t.curve("test", metric)[1], t.last("validation", metric)
+            )
+            for t in traces
+        ]
+        settings = RankingSettings(
+            eval_steps=self.plan.evaluation_steps,
+            metric=metric,
+            higher_is_better=task.higher_is_better(metric),
+            target=self.plan.target,
+            at_grid_edge={label: search.at_edge for label, search in self.searches.items()},
+            cost=self._costs(),
+        )
+        ranking = rank([lane for search in self.searches.values() for lane in search.tuned_lanes()], final, settings)
+        self._notes += ranking.notes
+        self._writer.set_ranking(ranking.entrants)
+        self._writer.set_meta("pairs", [pair.as_json() for pair in ranking.pairs])
+        self._writer.set_meta("recommendation", recommend(ranking, self.plan))
+        self._write_protocol(ranking)
+
+    def _costs(self) -> dict[str, Cost]:
+        seconds = seconds_per_step(self._scribe.traces)
+        footprint = self._fleet.support.footprint
+        numbers = self.plan.task.describe()["parameters"]
+        result = {}
+        for entrant in self.plan.entrants:
+            rule, hypers = registry.resolve(entrant.optimizer, {})
+            state = 2 * footprint.parameters + len(rule.active_slots) * footprint.slot_unit
+            result[entrant.label] = Cost(round(state / numbers, 3), 1.0, seconds.get(entrant.label), len(hypers))
+        return result
+
+    def _note(self, text: str) -> None:
+        if text not in self._notes:
+            self._notes.append(text)
+            self._observer.note(text)
+
+    def _write_protocol(self, ranking: Ranking | None) -> None:
+        self._writer.set_meta("protocol", protocol(self, ranking))
+
+    def spent(self) -> dict[str, int]:
+        """Gradient evaluations spent so far, by entrant; diverged lanes count up to where they stopped."""
+        spent = {entrant.label: 0 for entrant in self.plan.entrants}
+        for trace in self._scribe.traces.values():
+            spent[trace.row.optimizer] += trace.steps_done
+        return spent
+
+    @property
+    def engine(self) -> dict[str, Any]:
+        """How each stage was run, and why."""
+        return self._engine
+
+    @property
+    def split_sizes(self) -> dict[str, Any]:
+        """Examples in each split as raced."""
+        sizes = dict(self.plan.task.data.sizes)
+        for name, tree in self._splits.items():
+            sizes[name] = rows(tree)
+        return sizes

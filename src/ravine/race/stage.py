@@ -1,0 +1,153 @@
+"""One stage of a race: lanes to the record and back as outcomes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from ravine.fleet import Choice, Diverged, Evaluated, Event, Finished, Lane, LossBlock, Started
+from ravine.records import LaneRow, Writer
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A lane of the race: what the record says of it, and what the fleet runs."""
+
+    row: LaneRow
+    lane: Lane
+
+
+class Observer(Protocol):
+    """Watches a race; every method may be called often and must return quickly."""
+
+    def stage(self, name: str, entries: Sequence[Entry], steps: int, choice: Choice, memory_bytes: int) -> None:
+        """A stage begins."""
+        ...
+
+    def event(self, event: Event) -> None:
+        """Something happened in the running stage."""
+        ...
+
+    def note(self, text: str) -> None:
+        """A sentence worth reading."""
+        ...
+
+
+class Silent:
+    """An observer that ignores everything."""
+
+    def stage(self, name: str, entries: Sequence[Entry], steps: int, choice: Choice, memory_bytes: int) -> None:
+        """See `Observer.stage`."""
+
+    def event(self, event: Event) -> None:
+        """See `Observer.event`."""
+
+    def note(self, text: str) -> None:
+        """See `Observer.note`."""
+
+
+@dataclass(slots=True)
+class Trace:
+    """What a lane did.
+
+    Attributes:
+        row: its plan.
+        evaluations: split -> metric -> step -> value (NaN where diverged).
+        diverged_at: step, if it diverged.
+        steps_done: steps taken so far, up to the divergence.
+        seconds: its share of the time of its tile.
+    """
+
+    row: LaneRow
+    evaluations: dict[str, dict[str, dict[int, float]]] = field(default_factory=dict)
+    diverged_at: int | None = None
+    steps_done: int = 0
+    seconds: float = 0.0
+
+    def curve(self, split: str, metric: str) -> tuple[np.ndarray, np.ndarray]:
+        """Steps and values of one metric on one split."""
+        points = self.evaluations.get(split, {}).get(metric, {})
+        return np.array(list(points), dtype=np.int64), np.array(list(points.values()), dtype=np.float64)
+
+    def last(self, split: str, metric: str) -> float:
+        """The value at the last evaluated step; NaN if diverged."""
+        values = self.curve(split, metric)[1]
+        return float(values[-1]) if len(values) else float("nan")
+
+
+class Scribe:
+    """Takes a stage's events into the record and into traces.
+
+    Args:
+        writer: the record.
+        observer: who else wants to know.
+    """
+
+    def __init__(self, writer: Writer, observer: Observer) -> None:
+        self._writer, self._observer = writer, observer
+        self.traces: dict[int, Trace] = {}
+
+    def begin(self, entries: Sequence[Entry]) -> None:
+        """Enter the lanes of a stage."""
+        self._writer.add_lanes([entry.row for entry in entries])
+        self.traces |= {entry.row.lane: Trace(entry.row) for entry in entries}
+        self._writer.flush()
+
+    def take(self, event: Event) -> None:
+        """Write one event."""
+        match event:
+            case Started():
+                self._writer.start_lanes(event.lanes, event.mode)
+            case LossBlock():
+                self._losses(event)
+            case Evaluated():
+                self._evaluated(event)
+                self._writer.flush()
+            case Diverged():
+                self.diverged(event.lane, event.step, event.reason)
+            case Finished():
+                self._finished(event)
+                self._writer.flush()
+        self._observer.event(event)
+
+    def diverged(self, lane: int, step: int, reason: str) -> None:
+        """Mark a lane as diverged."""
+        self.traces[lane].diverged_at = step
+        self._writer.mark_diverged(lane, step, reason)
+
+    def _losses(self, event: LossBlock) -> None:
+        taken: dict[int, list[int]] = {}
+        for index, lane in enumerate(event.lanes):
+            end = self.traces[lane].diverged_at
+            count = len(event.losses) if end is None else min(end - event.first_step, len(event.losses))
+            if count > 0:
+                taken.setdefault(count, []).append(index)
+        for count, columns in taken.items():
+            lanes = [event.lanes[index] for index in columns]
+            self._writer.add_losses(lanes, event.first_step, event.losses[:count, columns])
+            for lane in lanes:
+                self.traces[lane].steps_done = event.first_step + count
+
+    def _evaluated(self, event: Evaluated) -> None:
+        self._writer.add_evaluation(event.lanes, event.step, event.split, event.values)
+        for metric, column in event.values.items():
+            for lane, value in zip(event.lanes, column, strict=True):
+                splits = self.traces[lane].evaluations.setdefault(event.split, {})
+                splits.setdefault(metric, {})[event.step] = float(value)
+
+    def _finished(self, event: Finished) -> None:
+        share = event.seconds / len(event.lanes)
+        for lane in event.lanes:
+            trace = self.traces[lane]
+            trace.seconds = share
+            self._writer.finish_lanes([lane], steps_done=trace.steps_done, seconds=share)
+
+
+def seconds_per_step(traces: Mapping[int, Trace]) -> dict[str, float]:
+    """Mean seconds of one step of one lane, by entrant; diverged lanes stop early and are left out."""
+    times: dict[str, list[float]] = {}
+    for trace in traces.values():
+        if trace.diverged_at is None:
+            times.setdefault(trace.row.optimizer, []).append(trace.seconds / max(1, trace.steps_done))
+    return {optimizer: float(np.mean(values)) for optimizer, values in times.items()}

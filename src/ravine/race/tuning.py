@@ -1,0 +1,152 @@
+"""Each entrant's own learning rate: the grid's outcomes, its extension at the edges, and the rates of the final."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ravine.race.plan import GRID_STEP, Entrant
+from ravine.records import MEDIUM, SMALLEST_REGRET, TunedLane, regret, steps_to_target
+
+STUCK_SHARE = 0.01
+"""Within this share of the input-independent loss a lane has learnt nothing (protocol, point 10)."""
+
+WARM_UP_SHARE = 0.1
+"""Share of the horizon before which nothing counts as stuck."""
+
+FINAL_RATES = 2
+EXTENSION = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How one lane ended.
+
+    Attributes:
+        lr: peak rate.
+        value: the ranking metric at the last step; NaN if diverged.
+        steps: the step grid.
+        values: the ranking metric on it.
+        diverged: whether a loss or parameter stopped being finite, or the loss blew up.
+        stuck_since: first evaluation from which the loss stayed at the input-independent loss, if it did to the end.
+    """
+
+    lr: float
+    value: float
+    diverged: bool
+    stuck_since: int | None
+    steps: np.ndarray = field(default_factory=lambda: np.empty(0), repr=False)
+    values: np.ndarray = field(default_factory=lambda: np.empty(0), repr=False)
+
+
+def stuck_since(steps: np.ndarray, losses: np.ndarray, baseline: float | None) -> int | None:
+    """Step from which a lane's evaluated loss stays within 1 % of the input-independent loss to the end.
+
+    At least two evaluations after the warm-up must agree ("a whole evaluation"); None if they do not, or if the
+    input-independent loss is not known.
+    """
+    if baseline is None or not baseline > 0 or not len(steps):
+        return None
+    near = np.abs(losses - baseline) <= STUCK_SHARE * baseline
+    late = steps >= WARM_UP_SHARE * steps[-1]
+    away = np.flatnonzero(late & ~near)
+    first = int(away[-1]) + 1 if len(away) else int(np.argmax(late))
+    return int(steps[first]) if len(steps) - first >= 2 else None
+
+
+class RateSearch:
+    """One entrant's rates and what became of them.
+
+    Args:
+        entrant: whose rates.
+        higher_is_better: direction of the ranking metric.
+        extends: whether the grid may grow at its ends.
+    """
+
+    def __init__(self, entrant: Entrant, *, higher_is_better: bool, extends: bool) -> None:
+        self.entrant, self.grid = entrant, list(entrant.grid)
+        self._sign, self._extends, self._extended = (-1.0 if higher_is_better else 1.0), extends, False
+        self._outcomes: dict[float, Outcome] = {}
+
+    def add(self, outcome: Outcome) -> None:
+        """Take in how a lane ended."""
+        self._outcomes[outcome.lr] = outcome
+
+    @property
+    def best(self) -> float | None:
+        """The best rate so far; None if every lane diverged."""
+        order = self._order()
+        return order[0].lr if order else None
+
+    def _order(self) -> list[Outcome]:
+        """Lanes that finished, best first.
+
+        Final values of less regret apart from the best than `SMALLEST_REGRET` are equal; among them the lane that was
+        first within `MEDIUM` of it comes first. The ranking asks for both, final value and time-to-target, and a
+        rate picked by a final value's last digits would lose on time by luck.
+        """
+        finite = [o for o in self._outcomes.values() if not o.diverged and math.isfinite(o.value)]
+        if not finite:
+            return []
+        best = min(self._sign * o.value for o in finite)
+        starts = [self._sign * float(o.values[0]) for o in finite if len(o.values) and math.isfinite(o.values[0])]
+        initial = float(np.median(starts)) if starts else best
+        target = best + MEDIUM * (initial - best)
+
+        def key(outcome: Outcome) -> tuple[bool, float, float, float]:
+            value = self._sign * outcome.value
+            is_equal = value == best or bool(regret(value, best=best, initial=initial) <= SMALLEST_REGRET)
+            time = steps_to_target(outcome.steps, self._sign * outcome.values, target) if is_equal and len(outcome.values) else math.inf
+            return not is_equal, time, value, outcome.lr
+
+        return sorted(finite, key=key)
+
+    @property
+    def at_edge(self) -> bool:
+        """Whether the best rate is the lowest or the highest tried."""
+        return self.best is not None and self.best in (min(self._outcomes), max(self._outcomes))
+
+    def extension(self) -> tuple[float, ...]:
+        """Two more half-decade rates beyond the end at which the best one sits; empty if it does not, or the second time.
+
+        Where every lane diverged, the grid grows downwards.
+        """
+        if not self._extends or self._extended:
+            return ()
+        low, high = min(self._outcomes), max(self._outcomes)
+        if self.best is None or self.best == low:
+            rates = tuple(low / GRID_STEP**power for power in range(EXTENSION, 0, -1))
+        elif self.best == high:
+            rates = tuple(high * GRID_STEP**power for power in range(1, EXTENSION + 1))
+        else:
+            return ()
+        self._extended = True
+        self.grid = sorted({*self.grid, *rates})
+        return rates
+
+    def has_learnt(self, lr: float) -> bool:
+        """Whether the lane at a rate ended away from the input-independent loss."""
+        outcome = self._outcomes.get(lr)
+        return outcome is not None and not outcome.diverged and outcome.stuck_since is None
+
+    def silent_divergences(self) -> Mapping[float, int]:
+        """Rates above the best whose lane sat at the input-independent loss to the end, with the step it began.
+
+        A lane below the best rate that has not left that loss is slow, not diverged.
+        """
+        best = self.best
+        return {o.lr: o.stuck_since for o in self._outcomes.values() if o.stuck_since is not None and best is not None and o.lr > best}
+
+    def final_rates(self) -> tuple[float, ...]:
+        """The best two rates, best first; fewer where others diverged."""
+        silent = self.silent_divergences()
+        return tuple(o.lr for o in self._order() if o.lr not in silent)[:FINAL_RATES]
+
+    def tuned_lanes(self) -> list[TunedLane]:
+        """The outcomes in the form that the ranking reads, ascending in rate."""
+        silent = self.silent_divergences()
+        return [
+            TunedLane(self.entrant.label, o.lr, o.value, o.diverged, o.lr in silent)
+            for o in sorted(self._outcomes.values(), key=lambda o: o.lr)
+        ]

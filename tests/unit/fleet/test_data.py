@@ -1,0 +1,71 @@
+"""Batches as a function of the seed."""
+
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ravine.fleet.data import BatchOrder, gather, size, slices, to_device
+
+
+@given(rows=st.integers(2, 40), batch=st.integers(1, 12), seed=st.integers(0, 2**62))
+def test_every_epoch_is_a_permutation_without_repeats(rows, batch, seed):
+    if batch >= rows:
+        assert BatchOrder(rows, batch, seed).is_full_batch
+        return
+    order, whole = BatchOrder(rows, batch, seed), rows // batch
+    epochs = order.take(3 * whole).view(3, whole * batch)
+    for epoch in epochs:
+        assert len(set(epoch.tolist())) == whole * batch
+        assert 0 <= int(epoch.min()) <= int(epoch.max()) < rows
+    if rows == whole * batch:
+        assert all(sorted(epoch.tolist()) == list(range(rows)) for epoch in epochs)
+
+
+def test_the_incomplete_batch_is_left_out_and_differs_between_epochs():
+    order = BatchOrder(10, 4, 1)
+    left = [set(range(10)) - set(order.take(2).flatten().tolist()) for _ in range(5)]
+    assert all(len(rows) == 2 for rows in left)
+    assert len({frozenset(rows) for rows in left}) > 1
+
+
+def test_epochs_are_shuffled_anew_and_seeds_differ():
+    first, second = BatchOrder(12, 3, 1), BatchOrder(12, 3, 2)
+    epoch = first.take(4)
+    assert not torch.equal(epoch, first.take(4))
+    assert not torch.equal(epoch, second.take(4))
+
+
+@given(cuts=st.lists(st.integers(1, 9), min_size=1, max_size=6))
+def test_the_order_does_not_depend_on_how_it_is_taken(cuts):
+    pieces, whole = BatchOrder(11, 3, 5), BatchOrder(11, 3, 5)
+    assert torch.equal(torch.cat([pieces.take(cut) for cut in cuts]), whole.take(sum(cuts)))
+
+
+def test_taking_batches_leaves_the_callers_generator_alone():
+    before = torch.get_rng_state()
+    BatchOrder(11, 3, 5).take(9)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_gather_reads_rows_of_every_leaf_for_one_and_for_many_lanes():
+    tree = (torch.arange(10).view(5, 2), {"y": torch.arange(5.0)})
+    one = gather(tree, torch.tensor([4, 0]))
+    assert one[0].tolist() == [[8, 9], [0, 1]]
+    assert one[1]["y"].tolist() == [4.0, 0.0]
+    many = gather(tree, torch.tensor([[4, 0], [1, 1], [2, 3]]))
+    assert many[0].shape == (3, 2, 2)
+    assert many[1]["y"].tolist() == [[4.0, 0.0], [1.0, 1.0], [2.0, 3.0]]
+
+
+def test_slices_cover_a_split_in_order():
+    tree = {"x": torch.arange(7), "y": torch.arange(7) * 2}
+    pieces = slices(tree, 3)
+    assert [count for _, count in pieces] == [3, 3, 1]
+    assert torch.cat([piece["y"] for piece, _ in pieces]).tolist() == list(range(0, 14, 2))
+    assert size(tree) == 7
+
+
+def test_to_device_moves_every_leaf():
+    tree = (torch.zeros(2), {"y": torch.zeros(2)})
+    moved = to_device(tree, torch.device("meta"))
+    assert {moved[0].device.type, moved[1]["y"].device.type} == {"meta"}

@@ -1,0 +1,58 @@
+import math
+import types
+from itertools import chain
+
+import numpy as np
+import pytest
+import torch
+
+from ravine.race.recipe import Recipe
+from ravine.race.script import SCHEDULES, _docstring, script
+from ravine.schedules import create, names
+from ravine.tasks import load
+
+
+def recipe(**changes):
+    settings = {"optimizer": "adam", "lr": 0.01, "schedule": "constant", "hypers": {}, "steps": 10, "batch_size": 20}
+    return Recipe(**(settings | {"race_seed": 0, "seed": 1, "raced": {"loss": 1.5, "accuracy": math.nan}} | changes))
+
+
+def run(text):
+    """The script's module, not run as a program."""
+    module = types.ModuleType("script")
+    exec(compile(text, "script", "exec"), vars(module))
+    return module
+
+
+@pytest.mark.parametrize("name", names())
+def test_every_schedule_has_its_text(name):
+    steps = 37
+    expected = create(name)(np.arange(steps), horizon=steps)
+    text = SCHEDULES[name]
+    found = [eval(text or "1.0", {"math": math, "STEPS": steps}, {"step": step}) for step in range(steps)]
+    assert found == expected.tolist()
+
+
+def test_batches_leave_out_the_incomplete_one_and_reshuffle():
+    module = run(script(recipe(batch_size=3), load("line:points=10")))
+    stream = module.batches((torch.arange(10), torch.arange(10)))
+    rows = [next(stream)[0].tolist() for _ in range(6)]
+    epochs = [[*chain(*rows[:3])], [*chain(*rows[3:])]]
+    assert all(len(set(epoch)) == 9 for epoch in epochs)
+    assert epochs[0] != epochs[1]
+
+
+def test_a_value_that_was_not_finite_is_written_as_such():
+    module = run(script(recipe(), load("line")))
+    assert math.isnan(module.RACED["accuracy"])
+    assert module.RACED["loss"] == 1.5
+
+
+def test_the_device_is_the_race_s():
+    assert 'DEVICE = "cpu"  # where the race ran' in script(recipe(), load("line"))
+    assert 'DEVICE = "cuda"\n' in script(recipe(device="cuda"), load("line"))
+
+
+@pytest.mark.parametrize("text", ['quote """ inside', "back\\slash \\", "plain"])
+def test_any_name_may_stand_in_the_heading(text):
+    assert text in eval(_docstring((text, "    kept as it is  x")))

@@ -1,0 +1,101 @@
+"""From events to the record and to traces."""
+
+import numpy as np
+import pytest
+
+from ravine.fleet import Diverged, Evaluated, Finished, LossBlock, Started
+from ravine.race.stage import Entry, Scribe, Silent, Trace, seconds_per_step
+from ravine.records import LaneRow, create, open_record
+
+
+def row(number, optimizer="sgd"):
+    return LaneRow(lane=number, stage="tune", optimizer=optimizer, lr=0.1, schedule="constant", seed=0)
+
+
+class Noted(Silent):
+    """An observer that remembers events."""
+
+    def __init__(self):
+        self.events = []
+
+    def event(self, event):
+        self.events.append(event)
+
+
+EVENTS = [
+    Started((0, 1), "stacked"),
+    Evaluated((0, 1), 0, "validation", {"loss": np.array([2.0, 2.0]), "accuracy": np.array([0.1, 0.1])}),
+    LossBlock((0, 1), 0, np.array([[2.0, 2.0], [1.5, 3.0]], dtype=np.float32)),
+    Diverged(1, 3, "its loss was nan"),
+    LossBlock((0, 1), 2, np.array([[1.0, np.nan], [0.5, np.nan]], dtype=np.float32)),
+    LossBlock((0, 1), 4, np.array([[0.4, np.nan]], dtype=np.float32)),
+    Evaluated((0, 1), 5, "validation", {"loss": np.array([0.3, np.nan]), "accuracy": np.array([0.9, np.nan])}),
+    Finished((0, 1), 4.0),
+]
+
+
+@pytest.fixture
+def done(tmp_path):
+    noted = Noted()
+    with create(tmp_path / "a.ravine") as writer:
+        scribe = Scribe(writer, noted)
+        scribe.begin([Entry(row(0), None), Entry(row(1), None)])
+        for event in EVENTS:
+            scribe.take(event)
+    with open_record(tmp_path / "a.ravine") as record:
+        yield scribe, record, noted
+
+
+def test_lanes_end_in_the_record_as_they_did(done):
+    _, record, _ = done
+    healthy, lost = record.lanes()
+    assert (healthy.status, healthy.steps_done, healthy.seconds, healthy.mode) == ("done", 5, 2.0, "stacked")
+    assert (lost.status, lost.diverged_at, lost.reason, lost.steps_done) == ("diverged", 3, "its loss was nan", 3)
+
+
+def test_a_lane_has_a_loss_for_every_step_that_it_took_and_for_no_other(done):
+    _, record, _ = done
+    assert record.losses(0).tolist() == pytest.approx([2.0, 1.5, 1.0, 0.5, 0.4])
+    losses = record.losses(1)
+    assert losses[:2].tolist() == [2.0, 3.0]
+    assert len(losses) == 3
+    assert np.isnan(losses[2])
+
+
+def test_traces_hold_curves(done):
+    scribe, _, _ = done
+    trace = scribe.traces[0]
+    steps, values = trace.curve("validation", "loss")
+    assert (steps.tolist(), values.tolist()) == ([0, 5], [2.0, 0.3])
+    assert trace.last("validation", "accuracy") == 0.9
+    assert np.isnan(scribe.traces[1].last("validation", "loss"))
+    assert np.isnan(trace.last("test", "loss")), "never evaluated there"
+    assert (trace.steps_done, scribe.traces[1].steps_done) == (5, 3)
+
+
+def test_the_observer_sees_every_event(done):
+    assert done[2].events == EVENTS
+
+
+def test_a_silent_divergence_is_marked_afterwards_and_keeps_the_steps_taken(done, tmp_path):
+    with create(tmp_path / "b.ravine") as writer:
+        scribe = Scribe(writer, Silent())
+        scribe.begin([Entry(row(0), None), Entry(row(1), None)])
+        for event in EVENTS:
+            scribe.take(event)
+        scribe.diverged(0, 2, "silently")
+        writer.flush()
+        with open_record(tmp_path / "b.ravine") as record:
+            lane = record.lanes()[0]
+    assert (lane.status, lane.diverged_at, lane.steps_done) == ("diverged", 2, 5)
+    assert scribe.traces[0].steps_done == 5
+
+
+def test_a_step_costs_the_mean_of_the_lanes_that_finished():
+    traces = {
+        0: Trace(row(0), steps_done=10, seconds=2.0),
+        1: Trace(row(1), steps_done=10, seconds=4.0),
+        2: Trace(row(2), steps_done=1, seconds=9.0, diverged_at=1),
+        3: Trace(row(3, "adam"), steps_done=1, seconds=9.0, diverged_at=1),
+    }
+    assert seconds_per_step(traces) == {"sgd": pytest.approx(0.3)}

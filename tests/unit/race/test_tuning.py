@@ -1,0 +1,111 @@
+"""Rates: the best, the extension at the edges, stuck lanes, and the rates of the final."""
+
+import math
+
+import numpy as np
+import pytest
+
+from ravine.race.plan import GRID_STEP, Entrant
+from ravine.race.tuning import Outcome, RateSearch, stuck_since
+
+GRID = (1e-3, 1e-2, 1e-1, 1.0)
+
+
+def search(values, *, stuck=(), higher=False, extends=True):
+    """Outcomes on `GRID`; None is a diverged lane."""
+    result = RateSearch(Entrant("adam", "adam", GRID), higher_is_better=higher, extends=extends)
+    for lr, value in zip(GRID, values, strict=True):
+        result.add(Outcome(lr, math.nan if value is None else value, value is None, 10 if lr in stuck else None))
+    return result
+
+
+def test_the_best_rate_in_either_direction():
+    assert search([3.0, 1.0, 2.0, None]).best == 1e-2
+    assert search([0.3, 0.1, 0.9, None], higher=True).best == 1e-1
+    assert search([None] * 4).best is None
+
+
+def test_equal_values_go_to_the_lower_rate():
+    assert search([2.0, 1.0, 1.0, None]).best == 1e-2
+
+
+def test_the_final_takes_the_best_two_that_did_not_break():
+    assert search([3.0, 1.0, 2.0, None]).final_rates() == (1e-2, 1e-1)
+    assert search([None, None, 2.0, None]).final_rates() == (1e-1,)
+    assert search([None] * 4).final_rates() == ()
+
+
+def test_a_stuck_lane_above_the_best_rate_is_no_rate_of_the_final():
+    found = search([3.0, 1.0, 2.0, 2.3], stuck={1e-1, 1.0, 1e-3})
+    assert found.silent_divergences() == {1e-1: 10, 1.0: 10}
+    assert found.final_rates() == (1e-2, 1e-3), "below the best it is slow, not diverged"
+    assert [lane.stuck for lane in found.tuned_lanes()] == [False, False, True, True]
+
+
+def test_whether_a_rate_learnt():
+    found = search([3.0, 1.0, 2.0, None], stuck={1e-3})
+    assert [found.has_learnt(lr) for lr in (*GRID, 7.0)] == [False, True, True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("values", "more"),
+    [
+        ([1.0, 2.0, 3.0, 4.0], (1e-4, 1e-3 / GRID_STEP)),
+        ([4.0, 3.0, 2.0, 1.0], (GRID_STEP, 10.0)),
+        ([None] * 4, (1e-4, 1e-3 / GRID_STEP)),
+        ([2.0, 1.0, 3.0, 4.0], ()),
+    ],
+    ids=["lowest", "highest", "all diverged", "inside"],
+)
+def test_the_grid_grows_by_two_half_decades_at_the_end_where_the_best_sits(values, more):
+    found = search(values)
+    assert found.at_edge == bool(more) or values[0] is None
+    assert found.extension() == pytest.approx(more)
+    assert found.grid == pytest.approx(sorted([*GRID, *more]))
+
+
+def test_the_grid_grows_once_and_stays_at_the_edge_if_the_best_does():
+    found = search([4.0, 3.0, 2.0, 1.0])
+    for lr, value in zip(found.extension(), (0.9, 0.8), strict=True):
+        found.add(Outcome(lr, value, False, None))
+    assert found.extension() == ()
+    assert found.at_edge
+    inside = search([4.0, 3.0, 2.0, 1.0])
+    for lr, value in zip(inside.extension(), (0.9, 1.8), strict=True):
+        inside.add(Outcome(lr, value, False, None))
+    assert not inside.at_edge
+
+
+def test_a_grid_of_the_users_own_does_not_grow():
+    assert search([4.0, 3.0, 2.0, 1.0], extends=False).extension() == ()
+
+
+STEPS = np.array([0, 10, 20, 30, 40, 50, 100])
+
+
+def test_a_lane_at_the_input_independent_loss_to_the_end_is_stuck_from_its_first_evaluation_there():
+    assert stuck_since(STEPS, np.array([2.5, 2.4, 1.0, 2.31, 2.30, 2.29, 2.30]), 2.3) == 30
+
+
+@pytest.mark.parametrize(
+    ("losses", "baseline"),
+    [
+        ([2.5, 2.3, 2.3, 2.3, 2.3, 2.3, 2.2], 2.3),
+        ([2.5, 2.3, 2.3, 2.3, 2.3, 2.0, 2.3], 2.3),
+        ([2.3] * 7, None),
+        ([0.0] * 7, 0.0),
+        ([math.nan] * 7, 2.3),
+    ],
+    ids=["leaves it", "one evaluation only", "unknown", "nothing to learn", "diverged"],
+)
+def test_a_lane_that_is_not_stuck(losses, baseline):
+    assert stuck_since(STEPS, np.array(losses), baseline) is None
+
+
+def test_nothing_is_stuck_during_warm_up():
+    """Evaluations before a tenth of the horizon say nothing: the step named is the first after it."""
+    assert stuck_since(np.array([0, 2, 5, 10, 60, 100]), np.full(6, 2.3), 2.3) == 10
+
+
+def test_no_evaluations_are_not_stuck():
+    assert stuck_since(np.array([]), np.array([]), 2.3) is None
