@@ -53,9 +53,12 @@ def compile_step(
     Returns:
         A step that changes the state in place, and the seconds that compiling took.
     """
+    from torch._guards import TracingContext, tracing
     from torch._inductor import config
     from torch._inductor.compile_fx import compile_fx
+    from torch._subclasses.fake_tensor import FakeTensorMode
     from torch.fx.experimental.proxy_tensor import make_fx
+    from torch.fx.experimental.symbolic_shapes import ShapeEnv
 
     started = time.perf_counter()
     shape = pytree.tree_structure((_tree(state), *example))
@@ -76,7 +79,10 @@ def compile_step(
         graph = make_fx(in_place)(*leaves)
         for node in graph.graph.nodes:
             node.meta.clear()
-        run: Callable[..., Any] = compile_fx(graph, leaves)  # type: ignore[assignment]  # typed for AOT packages too
+        # A shape environment, though every shape is static: without one Inductor leaves its disk cache unused.
+        fakes = FakeTensorMode(allow_non_fake_inputs=True, shape_env=ShapeEnv(assume_static_by_default=True))
+        with tracing(TracingContext(fakes)):
+            run: Callable[..., Any] = compile_fx(graph, leaves)  # type: ignore[assignment]  # typed for AOT packages too
         run(*leaves)
 
     def call(state: Replicas, packed: Sequence[Tensor], alive_L: Tensor, batch: Any) -> tuple[Tensor, Tensor]:
