@@ -83,7 +83,6 @@ class WorkerPool:
         parcel: the task.
         fleet: the caller's fleet; workers repeat its seed and device.
         num_workers: processes.
-        split_seed: seed by which validation is cut in two where the task has no test split.
     """
 
     def __init__(self, parcel: Parcel, fleet: Fleet, num_workers: int) -> None:

@@ -21,9 +21,9 @@ class Adagrad(Rule):
 
     Example:
         >>> import torch
-        ... from types import SimpleNamespace as N
+        >>> from types import SimpleNamespace as N
         >>> one = torch.ones(1)
-        ... Adagrad().update(one, one, N(v=0 * one), N(step=0.1, eps=1e-10))[0].item()
+        >>> Adagrad().update(one, one, N(v=0 * one), N(step=0.1, eps=1e-10))[0].item()
         -0.10000000149011612
     """
 

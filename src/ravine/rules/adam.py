@@ -24,9 +24,9 @@ class Adam(Rule):
 
     Example:
         >>> import torch
-        ... from types import SimpleNamespace as N
+        >>> from types import SimpleNamespace as N
         >>> rule, one = Adam(), torch.ones(1)
-        ... c = rule.scalars(N(lr=0.1, beta1=0.9, beta2=0.999, eps=0.0, l2=0.0), 1)
+        >>> c = rule.scalars(N(lr=0.1, beta1=0.9, beta2=0.999, eps=0.0, l2=0.0), 1)
         >>> round(rule.update(one, one, N(m=0 * one, v=0 * one), N(**c))[0].item(), 6)
         -0.1
     """

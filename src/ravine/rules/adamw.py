@@ -23,7 +23,7 @@ class AdamW(Rule):
 
     Example:
         >>> import torch
-        ... from types import SimpleNamespace as N
+        >>> from types import SimpleNamespace as N
         >>> rule, one = AdamW(), torch.ones(1)
         >>> c = rule.scalars(N(lr=0.1, beta1=0.9, beta2=0.999, eps=0.0, weight_decay=0.5), 1)
         >>> round(rule.update(one, one, N(m=0 * one, v=0 * one), N(**c))[0].item(), 6)

@@ -21,9 +21,9 @@ class Lion(Rule):
 
     Example:
         >>> import torch
-        ... from types import SimpleNamespace as N
+        >>> from types import SimpleNamespace as N
         >>> rule, one = Lion(), torch.ones(1)
-        ... c = rule.scalars(N(lr=0.5, beta1=0.9, beta2=0.99, weight_decay=0.0), 1)
+        >>> c = rule.scalars(N(lr=0.5, beta1=0.9, beta2=0.99, weight_decay=0.0), 1)
         >>> rule.update(one, -3 * one, N(m=0 * one), N(**c))[0].item()
         0.5
     """

@@ -24,9 +24,9 @@ class RMSprop(Rule):
 
     Example:
         >>> import torch
-        ... from types import SimpleNamespace as N
+        >>> from types import SimpleNamespace as N
         >>> one = torch.ones(1)
-        ... c = N(lr=0.1, keep=0.75, take=0.25, eps=0.0)
+        >>> c = N(lr=0.1, keep=0.75, take=0.25, eps=0.0)
         >>> RMSprop().update(one, one, N(v=0 * one), c)[0].item()
         -0.20000000298023224
     """

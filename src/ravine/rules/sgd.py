@@ -25,7 +25,7 @@ class SGD(Rule):
     Example:
         >>> from types import SimpleNamespace as N
         >>> rule = SGD()
-        ... rule.update(2.0, 1.0, N(), N(lr=0.1, l2=0.0))[0]
+        >>> rule.update(2.0, 1.0, N(), N(lr=0.1, l2=0.0))[0]
         -0.1
     """
 
