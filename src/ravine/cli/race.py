@@ -98,7 +98,7 @@ def _load(text: str, batch_size: int | None) -> "Task":
     if batch_size is not None:
         count("--batch-size", batch_size)
     task = load(text)
-    return task if batch_size is None else dataclasses.replace(task, batch_size=batch_size)
+    return task if batch_size is None else dataclasses.replace(task, batch_size=batch_size).referred(task.reference)
 
 
 def _run(task: "Task", record: Path, *, quiet: bool, **options: Any) -> "Result":

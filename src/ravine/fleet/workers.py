@@ -4,6 +4,7 @@ Only the caller writes the record. Two threads in one process would contend for 
 processes with a shard each do not, and the shard is the unit that travels to other machines as well.
 """
 
+import hashlib
 import multiprocessing
 import pickle
 import signal
@@ -12,6 +13,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from typing import Any
+
+import torch
+from torch.utils import _pytree as pytree
 
 from ravine.base.errors import RavineError, TaskError
 from ravine.fleet.calibration import Choice
@@ -29,28 +33,49 @@ class Parcel:
         pickled: the task, or None.
         reference: text for `ravine.tasks.load`, used when there is no pickle.
         settings: fields that differ from what `reference` gives.
+        fingerprint: of the task that was packed.
     """
 
     pickled: bytes | None
     reference: str
     settings: Mapping[str, Any]
+    fingerprint: bytes
 
     def open(self) -> Task:
-        """The task."""
-        if self.pickled is not None:
-            task: Task = pickle.loads(self.pickled)
-            return task
-        return replace(load(self.reference), **self.settings)
+        """The task.
+
+        Raises:
+            TaskError: it came out with other data or other weights.
+        """
+        task: Task = replace(load(self.reference), **self.settings) if self.pickled is None else pickle.loads(self.pickled)
+        if fingerprint(task) != self.fingerprint:
+            raise TaskError(
+                f"task {task.name!r} has other data or other initial weights in a worker process than here: it draws from a stream "
+                "that nothing seeds, or reads what changes. Make it the same each time, or use --workers 1."
+            )
+        return task
 
 
 def pack(task: Task) -> Parcel | None:
     """The task in a form that another process can open; None if it has neither a reference nor a pickle."""
+    mark = fingerprint(task)
     if task.reference:
-        return Parcel(None, task.reference, {"batch_size": task.batch_size, "rank_by": task.rank_by})
+        return Parcel(None, task.reference, {"batch_size": task.batch_size, "rank_by": task.rank_by}, mark)
     try:
-        return Parcel(pickle.dumps(task), "", {})
+        return Parcel(pickle.dumps(task), "", {}, mark)
     except Exception:  # pickle raises whatever the user's objects raise; lambdas are the usual case
         return None
+
+
+def fingerprint(task: Task) -> bytes:
+    """A digest of the splits and of the weights drawn under seed 0: equal where a race would give equal numbers."""
+    digest = hashlib.blake2b()
+    splits, model = task.data, task.build(0)
+    trees = [splits.train, splits.validation, splits.test, dict(model.named_parameters()), dict(model.named_buffers())]
+    for leaf in (leaf for tree in trees for leaf in pytree.tree_leaves(tree) if isinstance(leaf, torch.Tensor)):
+        digest.update(f"{leaf.dtype}{tuple(leaf.shape)}".encode())
+        digest.update(leaf.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
+    return digest.digest()
 
 
 def shard_lanes(lanes: Sequence[Lane], num_shards: int, size: int, *, by_seed: bool) -> list[list[Lane]]:

@@ -1,5 +1,6 @@
 """What a user brings: a model factory, data, a loss and metrics."""
 
+import copy
 import inspect
 import re
 from collections.abc import Callable, Mapping
@@ -83,7 +84,6 @@ class Task:
             unless the function has the attribute `lower_is_better = True`.
         batch_size: rows of a step; None, or more than there are: all of them. 64, or the DataLoader's, if not given.
         rank_by: "loss", or the metric that ranks.
-        reference: text from which `ravine.tasks.load` makes this task again, in another process.
         sources: the task as source text.
         description: one line for people.
 
@@ -109,7 +109,7 @@ class Task:
     metrics: Mapping[str, Metric] = field(default_factory=dict, kw_only=True)
     batch_size: int | None = field(default=_UNSET, kw_only=True)
     rank_by: str = field(default="loss", kw_only=True)
-    reference: str | None = field(default=None, kw_only=True)
+    reference: str | None = field(default=None, init=False)
     sources: Sources | None = field(default=None, kw_only=True)
     description: str = field(default="", kw_only=True)
 
@@ -127,6 +127,15 @@ class Task:
 
     def __repr__(self) -> str:
         return f"Task({self.name!r})"
+
+    def referred(self, text: str | None) -> "Task":
+        """The same task, with the text from which `ravine.tasks.load` makes it again in another process.
+
+        `dataclasses.replace` drops the text, since a task with another model is no longer what the text names.
+        """
+        result = copy.copy(self)
+        object.__setattr__(result, "reference", text)
+        return result
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Task":
         # Frozen, so a copy would only double the data: modules that hold a task may be copied lane by lane.

@@ -9,7 +9,6 @@ import sys
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any
@@ -72,7 +71,7 @@ def _from_file(path: Path, name: str | None) -> Task:
     with _importable(path.parent), _fresh_neighbours(path.parent):
         module = _guarded(str(path), lambda: _execute(path))
         task, found = _pick(module, name, str(path))
-    return replace(task, reference=f"{path}:{found}")
+    return task.referred(f"{path}:{found}")
 
 
 def _from_module(module_name: str, name: str) -> Task:
@@ -86,7 +85,7 @@ def _from_module(module_name: str, name: str) -> Task:
                 raise
             raise _nothing_called(module_name, name, missing) from None
         task, found = _pick(module, name, module_name)
-    return replace(task, reference=f"{module_name}:{found}")
+    return task.referred(f"{module_name}:{found}")
 
 
 def _nothing_called(module_name: str, name: str, missing: str) -> UnknownNameError:

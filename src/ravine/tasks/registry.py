@@ -4,7 +4,6 @@ A built-in is a function that returns a `Task`. Its keyword arguments are the op
 annotations their types, and the first line of its docstring the line that people read.
 """
 
-import dataclasses
 import inspect
 import math
 from collections.abc import Callable, Mapping
@@ -136,7 +135,7 @@ def create(name: str, options: Mapping[str, object] | None = None) -> Task:
             raise unknown_name(f"option of {name!r}", key, known)
         given[key] = known[key].read(value, name)
     task = builtin.make(**given)
-    return dataclasses.replace(task, reference=_reference(builtin, given))
+    return task.referred(_reference(builtin, given))
 
 
 def parse_options(name: str, text: str) -> dict[str, object]:

@@ -1,14 +1,17 @@
 """Shards, parcels, and processes that give the same numbers."""
 
+import dataclasses
+
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lane_models import lanes
 from ravine.base.errors import TaskError
 from ravine.fleet import Choice, Evaluations, Fleet, WorkerPool, pack
-from ravine.fleet.workers import shard_lanes
+from ravine.fleet.workers import fingerprint, shard_lanes
 from ravine.tasks import Task, load
 
 CHOICE = Choice("stacked", 64, "by hand")
@@ -34,7 +37,7 @@ def test_a_parcel_is_a_reference_or_a_pickle_or_nothing():
     line = load("line")
     assert pack(line).open().name == "line"
     data = line.data
-    unpicklable = Task("mine", lambda: None, data.train, data.validation, line.loss)
+    unpicklable = Task("mine", lambda: torch.nn.Linear(1, 1), data.train, data.validation, line.loss)
     assert pack(unpicklable) is None
     picklable = Task("mine", line.model, data.train, data.validation, line.loss, batch_size=7)
     assert pack(picklable).open().batch_size == 7
@@ -71,3 +74,24 @@ def test_a_worker_that_fails_tells_the_parent():
     evaluations = Evaluations({"validation": frozenset({0})}, {"validation": problem.data.validation})
     with pytest.raises(TaskError, match="no-such-task"):
         list(WorkerPool(broken, Fleet(problem), 2).run(lanes(("sgd", {})), 3, evaluations, CHOICE))
+
+
+def test_the_fingerprint_sees_data_and_weights():
+    line = load("line")
+    other_data = dataclasses.replace(line, load=lambda: tuple((x + 1, y) for x, y in (line.data.train, line.data.validation)))
+    other_model = dataclasses.replace(line, model=lambda: torch.nn.Linear(1, 1, bias=False))
+    marks = {fingerprint(task) for task in (line, other_data, other_model)}
+    assert len(marks) == 3
+    assert fingerprint(load("line")) == fingerprint(line)
+
+
+def test_a_task_that_comes_out_differently_is_refused():
+    parcel = dataclasses.replace(pack(load("line")), reference="line:noise=0.5")
+    with pytest.raises(TaskError, match="other data or other initial weights in a worker process"):
+        parcel.open()
+
+
+def test_a_changed_task_is_not_loaded_again_from_its_old_text():
+    changed = dataclasses.replace(load("line"), model=lambda: torch.nn.Linear(1, 1, bias=False))
+    assert changed.reference is None
+    assert pack(changed) is None

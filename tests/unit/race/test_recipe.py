@@ -319,7 +319,7 @@ def test_a_task_made_in_python_has_a_recipe_but_no_script(tmp_path, monkeypatch)
     for given in (recipe, Result(result.path).recipe()):
         with pytest.raises(InputError, match=r"made in Python.*into a file of its own.*race 'path/to/file.py'"):
             given.code()
-    changed = dataclasses.replace(load("line"), model=lambda: torch.nn.Linear(1, 1), reference=None)
+    changed = dataclasses.replace(load("line"), model=lambda: torch.nn.Linear(1, 1))
     with pytest.raises(InputError, match="made in Python"):
         dataclasses.replace(recipe, task=changed).code()
 

@@ -63,7 +63,7 @@ def test_the_short_accuracy_is_the_accuracy():
 def test_every_built_in_is_pasted_whatever_reference_it_has(name):
     task = create(name)
     assert is_own_source(task)
-    assert is_own_source(dataclasses.replace(task, reference="some/file.py:task", batch_size=7))
+    assert is_own_source(dataclasses.replace(task, batch_size=7).referred("some/file.py:task"))
 
 
 def test_a_changed_built_in_is_not_taken_for_itself():
@@ -79,7 +79,7 @@ def test_a_changed_built_in_is_not_taken_for_itself():
     for change in changes:
         assert not is_own_source(dataclasses.replace(task, **change))
     with pytest.raises(InputError, match="'digits' was made in Python"):
-        task_text(dataclasses.replace(task, reference=None, **changes[0]))
+        task_text(dataclasses.replace(task, **changes[0]))
 
 
 @pytest.mark.parametrize(

@@ -134,7 +134,7 @@ def test_unusable_batch_sizes(size):
 
 
 def test_describe_is_json():
-    described = task(metrics={"accuracy": metrics.accuracy}, test=PAIR, reference="x.py:t", description="d").describe()
+    described = task(metrics={"accuracy": metrics.accuracy}, test=PAIR, description="d").referred("x.py:t").describe()
     assert json.loads(json.dumps(described)) == {
         "name": "t",
         "description": "d",
