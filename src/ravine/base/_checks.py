@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterable
 from ravine.base.errors import InputError, UnknownNameError
 
 
-def nearest(name: str, known: Iterable[str], *, count: int = 3) -> tuple[str, ...]:
-    """Names of `known` that resemble `name`, best first, at most `count`."""
+def nearest(name: object, known: Iterable[str], *, count: int = 3) -> tuple[str, ...]:
+    """Names of `known` that resemble `name`, best first, at most `count`; none resembles what is no text."""
+    if not isinstance(name, str):
+        return ()
     choices = list(known)
     lowered = {choice.lower(): choice for choice in choices}
     found = difflib.get_close_matches(name.lower(), list(lowered), n=count, cutoff=0.5)

@@ -46,11 +46,31 @@ def gather(tree: Any, indices: Tensor) -> Any:
     return pytree.tree_map(lambda leaf: leaf.index_select(0, indices.reshape(-1)).view(*indices.shape, *leaf.shape[1:]), tree)
 
 
-def slices(tree: Any, rows: int) -> list[tuple[Any, int]]:
-    """The tree cut into consecutive pieces of at most `rows` examples, each with its number of examples."""
+def slices(tree: Any, rows: int, *, copy: bool = False) -> list[tuple[Any, int]]:
+    """The tree cut into consecutive pieces of at most `rows` examples, each with its number of examples.
+
+    Args:
+        tree: a split.
+        rows: most examples of a piece.
+        copy: whether pieces are copies, for models that write into their input; views otherwise.
+    """
     total = size(tree)
     starts = range(0, total, rows)
-    return [(pytree.tree_map(lambda leaf, a=start: leaf[a : a + rows], tree), min(rows, total - start)) for start in starts]
+
+    def piece(start: int) -> Any:
+        return pytree.tree_map(lambda leaf: leaf[start : start + rows].clone() if copy else leaf[start : start + rows], tree)
+
+    return [(piece(start), min(rows, total - start)) for start in starts]
+
+
+def duplicate(tree: Any) -> Any:
+    """The tree with copies of its tensors, in containers of its own."""
+    return pytree.tree_map(lambda leaf: leaf.detach().clone(), tree)
+
+
+def rewrap(tree: Any) -> Any:
+    """The same tensors in containers of their own: a user's step may take entries out of a dictionary."""
+    return pytree.tree_map(lambda leaf: leaf, tree)
 
 
 def size(tree: Any) -> int:

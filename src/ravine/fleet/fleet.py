@@ -13,6 +13,7 @@ from torch import nn
 from torch.utils import _pytree as pytree
 
 from ravine.base._seeds import derive
+from ravine.base.errors import TaskError
 from ravine.fleet.calibration import Candidates, Choice, Mode, calibrate, tile_size
 from ravine.fleet.data import gather, size, to_device
 from ravine.fleet.divergence import DivergenceWatch
@@ -78,9 +79,10 @@ class Fleet:
     def support(self) -> Support:
         """What the engine may do with this model, probed once."""
         if self._support is None:
-            batch = gather(self.train, torch.arange(self.batch_size, device=self.device))
+            rows = torch.arange(self.batch_size, device=self.device)
+            batch, second = gather(self.train, rows), gather(self.train, (rows + self.batch_size) % size(self.train))
             with quiet_threads():
-                self._support = probe(self.model(0), batch, self.model(1))
+                self._support = probe(self.model(0), batch, self.model(1), second=second, build=lambda: self.model(0))
         return self._support
 
     def calibrate(self, lanes: Sequence[Lane], steps: int, *, evaluated: int = 0) -> Choice:
@@ -92,7 +94,7 @@ class Fleet:
             evaluated: examples that each lane is evaluated on over the run; a forward pass costs a third of a step.
         """
         stackable = self.support.stackable
-        tiles = tile_lanes(lanes, self.tile_size(lanes) if stackable else 1, by_seed=self.support.draws_random)
+        tiles = tile_lanes(lanes, self.tile_size(lanes) if stackable else 1, by_seed=self.support.by_seed)
         shapes = {tuple((group.rule.key, group.size) for group in group_lanes(tile)): len(group_lanes(tile)) for tile in tiles}
 
         def make(mode: Mode) -> Tile:
@@ -137,7 +139,7 @@ class Fleet:
             yield from self._run_tile(tile, steps, evaluations, choice.mode)
 
     def _cut(self, lanes: Sequence[Lane], choice: Choice) -> list[tuple[Lane, ...]]:
-        return tile_lanes(lanes, 1 if choice.mode == "loop" else choice.tile, by_seed=self.support.draws_random)
+        return tile_lanes(lanes, 1 if choice.mode == "loop" else choice.tile, by_seed=self.support.by_seed)
 
     def _run_tile(self, tile: Tile, steps: int, evaluations: Evaluations, mode: Mode) -> Iterator[Event]:
         numbers = [lane.number for lane in tile.lanes]
@@ -174,9 +176,11 @@ class Fleet:
 
     def _tile(self, lanes: Sequence[Lane], mode: Mode, steps: int) -> Tile:
         models = {seed: self.model(seed) for seed in sorted({lane.seed for lane in lanes})}
-        training = Training(self.train, self.batch_size, steps, self.race_seed, self.support.draws_random)
+        training = Training(self.train, self.batch_size, steps, self.race_seed, self.support)
         if mode == "loop":
             return LoopTile(lanes, models, training)
+        if mode == "compiled" and not self.support.is_mixable:
+            raise TaskError(f"task {self.task.name!r} cannot be compiled: its forward looks at values of the batch. Leave it stacked.")
         tile = StackedTile(lanes, models, training)
         if mode == "compiled":
             self.compile_seconds += tile.compile(self._compiled)

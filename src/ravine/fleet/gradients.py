@@ -52,9 +52,26 @@ def stacked_metrics(objective: nn.Module) -> Callable[[Stack, Stack, Any], dict[
     return vmap(one_lane, in_dims=(0, 0, None), randomness="same")
 
 
-def single_gradient(objective: nn.Module, parameters: list[nn.Parameter], batch: Any) -> tuple[list[Tensor], Tensor]:
-    """Gradients and loss of one module by ordinary autograd; unused parameters get zeros, as under `torch.func`."""
+def single_gradient(
+    objective: nn.Module, parameters: list[nn.Parameter], batch: Any, *, accumulate: bool = False
+) -> tuple[list[Tensor | None], Tensor]:
+    """Gradients and loss of one module by ordinary autograd; parameters that the loss does not use have None.
+
+    Args:
+        objective: maps a batch to a scalar loss.
+        parameters: what to differentiate by.
+        batch: one batch.
+        accumulate: go through `.grad`, as `loss.backward()` does: hooks on accumulation and reentrant checkpoints
+            need it. Gradients are taken out of `.grad` again.
+    """
     with torch.enable_grad():
         loss = objective(batch)
-    gradients = torch.autograd.grad(loss, parameters, allow_unused=True)
-    return [torch.zeros_like(p) if g is None else g for p, g in zip(parameters, gradients, strict=True)], loss.detach()
+    if not accumulate:
+        return list(torch.autograd.grad(loss, parameters, allow_unused=True)), loss.detach()
+    for p in parameters:
+        p.grad = None
+    loss.backward()
+    gradients = [p.grad for p in parameters]
+    for p in parameters:
+        p.grad = None
+    return gradients, loss.detach()

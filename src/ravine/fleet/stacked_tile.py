@@ -12,8 +12,8 @@ from ravine.fleet.data import gather, size, slices
 from ravine.fleet.gradients import stacked_gradient, stacked_metrics
 from ravine.fleet.lanes import Lane
 from ravine.fleet.stacking import compute_dtype, stack_models
-from ravine.fleet.stepping import keep_frozen
-from ravine.fleet.tiles import Tile, Training, modules_by_mode, weighted_mean
+from ravine.fleet.stepping import in_float32, keep_frozen
+from ravine.fleet.tiles import Tile, Training, weighted_mean
 from ravine.fleet.tracing import Step, compile_step, functional_step
 
 
@@ -30,11 +30,11 @@ class StackedTile(Tile):
     def __init__(self, lanes: Sequence[Lane], models: Mapping[int, nn.Module], training: Training) -> None:
         super().__init__(lanes, training)
         self.state = stack_models(self.lanes, self.groups, models)
-        train_mode, self._evaluation = modules_by_mode(models[self.lanes[0].seed])
+        self._module = models[self.lanes[0].seed].train()
         self._names = [tuple(group.scalars(0, 1, training.horizon)) for group in self.groups]
         self._dtype = reduce(torch.promote_types, (compute_dtype(p) for p in self.state.parameters.values()), torch.float32)
         self._alive_L = torch.ones(len(self.lanes), dtype=torch.bool, device=self._device)
-        self._functional = functional_step(stacked_gradient(train_mode, shared_batch=self.shares_batch), self.groups, self._names)
+        self._functional = functional_step(stacked_gradient(self._module, shared_batch=self.shares_batch), self.groups, self._names)
         self._step: Step = self._eager
 
     def compile(self, known: dict[Any, Step]) -> float:
@@ -65,7 +65,7 @@ class StackedTile(Tile):
                 losses.append(loss_L)
                 finite.append(self._alive_L)
         self.done += num_steps
-        return torch.stack(losses).float().cpu().numpy(), torch.stack(finite).cpu().numpy()
+        return in_float32(torch.stack(losses)).cpu().numpy(), torch.stack(finite).cpu().numpy()
 
     def freeze(self, position: int) -> None:
         """See `Tile.freeze`."""
@@ -74,9 +74,14 @@ class StackedTile(Tile):
 
     def metrics(self, split: Any, rows: int) -> dict[str, np.ndarray]:
         """See `Tile.metrics`."""
-        evaluate = stacked_metrics(self._evaluation)
-        with torch.no_grad():
-            return weighted_mean([(evaluate(self.state.parameters, self.state.buffers, piece), n) for piece, n in slices(split, rows)])
+        evaluate, state = stacked_metrics(self._module), self.state
+        self._module.eval()
+        try:
+            with torch.no_grad():
+                pieces = slices(split, rows, copy=self._training.support.writes_input)
+                return weighted_mean([(evaluate(state.parameters, state.buffers, piece), count) for piece, count in pieces])
+        finally:
+            self._module.train()
 
     def parameters(self, position: int) -> dict[str, Tensor]:
         """See `Tile.parameters`."""

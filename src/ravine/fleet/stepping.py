@@ -69,14 +69,20 @@ def propose(groups: Sequence[Group], state: Replicas, gradients: Stack, scalars:
 def finite_lanes(loss_L: Tensor, parameters: Stack) -> Tensor:
     """Lanes whose loss and parameters are all finite, bool (L,).
 
-    A sum is finite only if its terms are; sums of finite weights, taken at least in float32, overflow only beyond
-    1e38, where training has long ended.
+    A sum is finite only if its terms are; sums of finite values, taken in the widest dtype among them and at least
+    in float32, overflow only beyond 1e38, where training has long ended.
     """
-    total = loss_L.to(torch.float32)
+    total = loss_L.to(compute_dtype(loss_L))
     for parameter in parameters.values():
         flat = parameter.reshape(len(parameter), parameter.numel() // len(parameter))
-        total = total + flat.sum(1, dtype=compute_dtype(parameter)).to(torch.float32)
+        total = total + flat.sum(1, dtype=compute_dtype(parameter))
     return torch.isfinite(total)
+
+
+def in_float32(loss: Tensor) -> Tensor:
+    """Losses as they are recorded; a finite one beyond float32 becomes float32's largest number, since infinite means diverged."""
+    largest = torch.finfo(torch.float32).max
+    return torch.where(torch.isfinite(loss), loss.clamp(-largest, largest), loss).float() if loss.dtype == torch.float64 else loss.float()
 
 
 def keep_frozen(keep_L: Tensor, groups: Sequence[Group], new: Replicas, old: Replicas) -> Replicas:

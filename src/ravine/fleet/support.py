@@ -1,25 +1,23 @@
-"""Whether a model can be stacked, found out by stacking two copies of it and comparing with ordinary autograd."""
+"""What the engine may do with a model, found out by running it."""
 
 import copy
-import pickle
-import random
-import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 from torch.utils import _pytree as pytree
 
-from ravine.fleet.gradients import single_gradient, stacked_gradient, stacked_metrics
+from ravine.base.errors import TaskError
+from ravine.fleet import habits
+from ravine.fleet.data import duplicate
 from ravine.fleet.memory import Footprint, measure
 from ravine.fleet.stacking import split_state
+from ravine.fleet.trial import Copy, alone, is_mixable, obstacle
 from ravine.tasks._randomness import isolated
-
-TOLERANCE = {torch.float64: 1e-8}
-"""Largest difference, relative to the largest gradient, that counts as rounding; 1e-3 in lower precisions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,105 +29,130 @@ class Support:
         reason: why not, as half a sentence; empty when stackable.
         draws_random: whether a training forward draws random numbers, from torch or otherwise.
         footprint: bytes of one lane.
+        is_mixable: whether stacked copies may read a batch each; if not, lanes of one tile must share their batch, and
+            the step must not be traced, since Python code looks at the batch's values.
+        writes_input: whether a forward writes into its batch.
+        evaluates_with_gradients: whether an evaluation needs gradients to be recorded.
+        accumulates: whether gradients must go through `.grad`.
     """
 
     stackable: bool
     reason: str
     draws_random: bool
     footprint: Footprint
+    is_mixable: bool = True
+    writes_input: bool = False
+    evaluates_with_gradients: bool = False
+    accumulates: bool = False
+
+    @property
+    def by_seed(self) -> bool:
+        """Whether lanes of one tile must have one seed."""
+        return self.draws_random or not self.is_mixable
 
 
-def probe(objective: nn.Module, batch: Any, other: nn.Module | None = None) -> Support:
-    """Run one batch through the model in every way the fleet would.
+def probe(
+    objective: nn.Module, batch: Any, other: nn.Module | None = None, *, second: Any = None, build: Callable[[], nn.Module] | None = None
+) -> Support:
+    """Run batches through the model in every way the fleet would.
 
-    The caller's random generators, the module and the batch are left as they were.
+    The caller's random generators, the module and the batches are left as they were.
 
     Args:
         objective: freshly built, in training mode.
         batch: one training batch.
         other: the same model built under another seed, to find out whether weights and buffers are all that differs.
+        second: another batch of the same shape; `batch` in reverse order when left out.
+        build: builds the model afresh, for those that cannot be copied.
+
+    Raises:
+        TaskError: the model is one that no engine here can train.
     """
-    module = copy.deepcopy(objective).train()
-    torch_draws, other_draws = _draws(module, batch)
+    fresh = _copies(objective, build)
+    _check_storages(objective)
+    accumulates = any(habits.accumulate_hooks(p) for p in objective.parameters()) or _refuses_grad(fresh, batch)
+    _check_layouts(fresh, batch, accumulates=accumulates)
+    torch_draws, other_draws = habits.draws(fresh().train(), batch)
     with isolated(0):
-        footprint = measure(module, batch)
+        footprint = measure(fresh().train(), duplicate(batch))
+    batches = [batch, pytree.tree_map(lambda leaf: leaf.flip(0), batch) if second is None else second]
     if other_draws:
         reason = "its forward draws from Python's or numpy's random stream"
-    elif other is not None and not _same_function(objective, other, batch):
-        reason = "its forward uses a value that differs by seed and is neither parameter nor buffer (register_buffer makes it one)"
     else:
-        reason = _obstacle(objective, batch)
-    return Support(not reason, reason, torch_draws or other_draws, footprint)
+        reason = _reason(objective, fresh, batches, other, draws=torch_draws)
+    return Support(
+        not reason,
+        reason,
+        torch_draws or other_draws,
+        footprint,
+        is_mixable=bool(reason) or is_mixable(fresh, batches),
+        writes_input=habits.writes_input(fresh(), batch),
+        evaluates_with_gradients=habits.evaluates_with_gradients(fresh(), batch),
+        accumulates=accumulates,
+    )
+
+
+def _reason(objective: nn.Module, fresh: Copy, batches: list[Any], other: nn.Module | None, *, draws: bool) -> str:
+    """Why the model cannot be stacked; what would give wrong numbers without an error comes first."""
+    hooked = habits.backward_hook(objective)
+    if hooked:
+        return f"its {hooked} has a hook on the backward pass, which would not run"
+    changed = habits.changed_attribute(fresh, batches[0])
+    if changed:
+        return f"its forward changes Python state (attribute {changed})"
+    if other is not None and not _same_function(fresh(), other, batches[0]):
+        return "its forward uses a value that differs by seed and is neither parameter nor buffer (register_buffer makes it one)"
+    if draws and habits.chooses_at_random(fresh(), batches[0]):
+        return "its training forward takes a value out of a tensor, so that chance may decide what runs"
+    return obstacle(fresh, batches, (0, 1, 2) if draws else (0,))
+
+
+def _copies(objective: nn.Module, build: Callable[[], nn.Module] | None) -> Copy:
+    try:
+        copy.deepcopy(objective)
+    except Exception as error:  # locks, open files, tensors that autograd computed: a user's module may hold anything
+        if build is None:
+            line = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            raise TaskError(f"the model cannot be copied ({line}): give a factory that builds it.") from error
+        return build
+    return lambda: copy.deepcopy(objective)
+
+
+def _check_storages(objective: nn.Module) -> None:
+    spans = []
+    for name, p in objective.named_parameters():
+        if p.numel() and p.device.type != "meta":
+            last = sum((length - 1) * stride for length, stride in zip(p.shape, p.stride(), strict=True))
+            spans.append((p.data_ptr(), p.data_ptr() + (last + 1) * p.element_size(), name, p.requires_grad))
+    spans.sort()
+    for before, after in pairwise(spans):
+        if after[0] < before[1] and (before[3] or after[3]):
+            names = f"the parameters {before[2]} and {after[2]}"
+            raise TaskError(f"{names} are two Parameters on the same memory: tie them by assigning one Parameter to both places.")
+
+
+def _refuses_grad(fresh: Copy, batch: Any) -> bool:
+    try:
+        alone(fresh, batch, 0)
+    except RuntimeError as error:
+        if "use_reentrant" in str(error):
+            return True
+        raise
+    return False
+
+
+def _check_layouts(fresh: Copy, batch: Any, *, accumulates: bool) -> None:
+    for name, g in alone(fresh, batch, 0, accumulate=accumulates).gradients.items():
+        if g is not None and g.layout != torch.strided:
+            raise TaskError(f"the gradient of {name} is sparse, which no optimiser here takes: build its layer with sparse=False.")
 
 
 def _same_function(objective: nn.Module, other: nn.Module, batch: Any) -> bool:
     """Whether two seeds' modules give one loss from one state: a stack runs every lane through one module's code."""
-    state = {name: tensor for part in split_state(objective) for name, tensor in part.items()}
-    losses = []
-    for module in (objective, other):
-        with isolated(0), torch.no_grad():
-            own = copy.deepcopy(module).train()
-            losses.append(functional_call(own, {name: tensor.clone() for name, tensor in state.items()}, (batch,)))
-    return torch.equal(losses[0], losses[1]) or not bool(torch.isfinite(losses[0]).all())
-
-
-def _draws(module: nn.Module, batch: Any) -> tuple[bool, bool]:
-    """Whether a forward moves torch's random streams, and whether it moves Python's or numpy's."""
-    with isolated(0):
-        before = _streams(batch)
-        with torch.no_grad():
-            copy.deepcopy(module)(batch)
-        after = _streams(batch)
-    return any(not torch.equal(old, new) for old, new in zip(before[0], after[0], strict=True)), before[1] != after[1]
-
-
-def _streams(batch: Any) -> tuple[list[Tensor], bytes]:
-    devices = {leaf.device for leaf in pytree.tree_leaves(batch)}
-    states = [torch.get_rng_state(), *(torch.cuda.get_rng_state(device) for device in devices if device.type == "cuda")]
-    return states, pickle.dumps((random.getstate(), np.random.get_state()))  # noqa: NPY002 - what a user's forward draws from
-
-
-def _obstacle(objective: nn.Module, batch: Any) -> str:
-    single = copy.deepcopy(objective).train()
-    named = {name: p for name, p in single.named_parameters() if p.requires_grad}
     trainable, fixed = split_state(objective)
-    parameters = {name: torch.stack([p, p]) for name, p in trainable.items()}
-    buffers = {name: torch.stack([b, b]) for name, b in fixed.items()}
-    with isolated(0):
-        expected, loss = single_gradient(single, list(named.values()), batch)
-    try:
-        with isolated(0), torch.no_grad(), warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            gradients, loss_L, after = stacked_gradient(copy.deepcopy(objective).train(), shared_batch=True)(parameters, buffers, batch)
-            stacked_metrics(copy.deepcopy(objective).eval())(parameters, after, batch)
-    except Exception as error:  # anything that a user's module may raise under vmap: the loop takes over and says why
-        return _explain(error)
-    slow = next((str(warning.message) for warning in caught if "batching rule" in str(warning.message)), "")
-    if slow:
-        return f"torch has no batching rule for {slow.partition('batching rule for ')[2].partition('. ')[0]}"
-    # One scale for all gradients: those that are zero but for rounding (a bias before BatchNorm) have none of their own.
-    scale = max((float(g.abs().max()) for g in expected if g.numel()), default=0.0)
-    same = _close(loss_L, loss, 0.0) and all(_close(gradients[name], g, scale) for name, g in zip(named, expected, strict=True))
-    if same and all(_close(after[name], buffer, 0.0) for name, buffer in single.named_buffers()):
-        return ""
-    return "stacked copies gave other numbers than one copy"
-
-
-def _close(stack: Tensor, reference: Tensor, scale: float) -> bool:
-    if not reference.numel():
-        return True
-    if not reference.is_floating_point():
-        return bool((stack == reference).all())
-    scale = max(scale, float(reference.detach().abs().max()))
-    if not scale < float("inf"):
-        return True
-    difference = float((stack.detach() - reference.detach()).abs().max())
-    return difference <= TOLERANCE.get(reference.dtype, 1e-3) * max(scale, 1e-6)
-
-
-def _explain(error: Exception) -> str:
-    text = str(error)
-    if ".item()" in text or "data-dependent control flow" in text:
-        return "its forward reads a value out of a tensor (.item() or an if on data)"
-    line = next((part.strip() for part in text.splitlines() if part.strip()), "")
-    return f"{type(error).__name__} under vmap: {line[:160]}"
+    losses: list[Tensor] = []
+    for module in (objective, other):
+        state = {name: p.clone().requires_grad_() for name, p in trainable.items()} | {name: b.clone() for name, b in fixed.items()}
+        with isolated(0), torch.enable_grad():
+            losses.append(functional_call(module.train(), state, (duplicate(batch),)).detach())
+    return torch.equal(losses[0], losses[1]) or not bool(torch.isfinite(losses[0]).all())

@@ -4,7 +4,6 @@ Both kinds train the same lanes on the same batches with the same rule text; the
 """
 
 import abc
-import copy
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,12 +11,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from ravine.base._seeds import derive
-from ravine.fleet.data import BatchOrder, gather, size
+from ravine.fleet.data import BatchOrder, duplicate, gather, rewrap, size
 from ravine.fleet.lanes import Lane, group_lanes
+from ravine.fleet.support import Support
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +29,14 @@ class Training:
         batch_size: examples in a batch.
         horizon: steps of the whole training.
         race_seed: seed of the race.
-        draws_random: whether the model's forward draws random numbers.
+        support: what the model's forward needs.
     """
 
     train: Any
     batch_size: int
     horizon: int
     race_seed: int
-    draws_random: bool
+    support: Support
 
 
 class Tile(abc.ABC):
@@ -57,7 +57,7 @@ class Tile(abc.ABC):
             seed: BatchOrder(size(training.train), training.batch_size, derive(training.race_seed, seed, "order"))
             for seed in sorted({lane.seed for lane in lanes})
         }
-        self._dropout_seed = derive(training.race_seed, lanes[0].seed, "dropout") if training.draws_random else None
+        self._dropout_seed = derive(training.race_seed, lanes[0].seed, "dropout") if training.support.draws_random else None
 
     @property
     def shares_batch(self) -> bool:
@@ -92,7 +92,7 @@ class Tile(abc.ABC):
             if self._dropout_seed is not None:
                 _seed_streams(self._dropout_seed + self.done + offset, self._device)
             if not indices:
-                yield self._training.train
+                yield duplicate(self._training.train) if self._training.support.writes_input else rewrap(self._training.train)
             elif len(indices) == 1:
                 yield gather(self._training.train, indices[self.lanes[0].seed][offset])
             else:
@@ -116,8 +116,3 @@ def _seed_streams(seed: int, device: torch.device) -> None:
         torch.cuda.manual_seed_all(seed % 2**63)
     random.seed(seed)
     np.random.seed(seed % 2**32)  # noqa: NPY002 - the legacy stream is what a user's forward draws from
-
-
-def modules_by_mode(objective: nn.Module) -> tuple[nn.Module, nn.Module]:
-    """The objective in training mode, and a copy of it in evaluation mode."""
-    return objective.train(), copy.deepcopy(objective).eval()

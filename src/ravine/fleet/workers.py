@@ -122,7 +122,7 @@ class WorkerPool:
         context = multiprocessing.get_context("spawn")
         running: dict[Connection, Any] = {}
         try:
-            for shard in shard_lanes(lanes, self._num_workers, choice.tile, by_seed=self._fleet.support.draws_random):
+            for shard in shard_lanes(lanes, self._num_workers, choice.tile, by_seed=self._fleet.support.by_seed):
                 ours, theirs = context.Pipe(duplex=False)
                 job = _Job(self._parcel, self._fleet.race_seed, tuple(shard), steps, evaluations, choice)
                 process = context.Process(target=_work, args=(theirs, job), daemon=True)

@@ -72,7 +72,9 @@ class RuleOptimizer(torch.optim.Optimizer):
             if not isinstance(params, (Tensor, set)):
                 param_group["params"] = params = list(params)
             _check_params(params, index)
-            _settings.check_group(self.rule, self.defaults | param_group, where=f"{type(self).__name__}, group {index}")
+            where = f"{type(self).__name__}, group {index}"
+            _settings.refuse_misspelt(self.rule, param_group, where=where)
+            _settings.check_group(self.rule, self.defaults | param_group, where=where)
         super().add_param_group(param_group)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:

@@ -1,6 +1,5 @@
 """Settings of a parameter group, under torch's names, checked when given and read as a rule's hypers at every step."""
 
-import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -47,17 +46,11 @@ def rule_of(rule: type[Rule], group: Mapping[str, Any], hypers: Mapping[str, flo
 
 
 def check_group(rule: type[Rule], group: Mapping[str, Any], *, where: str) -> None:
-    """Refuse misspelt keys and values outside their interval.
-
-    Keys that resemble nothing are the user's own (schedulers keep `initial_lr` there) and stay.
+    """Refuse values outside their interval.
 
     Raises:
         InputError: with `where` in its message.
     """
-    known = known_keys(rule)
-    for key in group:
-        if key not in (*known, "params", "param_names") and difflib.get_close_matches(key, known, n=1, cutoff=0.8):
-            raise unknown_name(f"setting of {where}", key, known)
     for hyper in rule.hypers:
         check(hyper, _one_number(hyper, group, where), where=where)
     for name in (*switches(rule), "maximize"):
@@ -65,6 +58,21 @@ def check_group(rule: type[Rule], group: Mapping[str, Any], *, where: str) -> No
             raise InputError(f"{name}={group[name]!r} for {where}: must be True or False.", given=group[name])
     check_driver(group["driver"])
     rule_of(rule, group, read(rule, group))
+
+
+def refuse_misspelt(rule: type[Rule], keys: Iterable[str], *, where: str) -> None:
+    """Refuse keys that a slip of the finger turns into a setting of `rule`.
+
+    Every other key is the user's own, or a scheduler's (`initial_lr`, `max_momentum`), and stays: a name that holds a
+    setting's whole name before or after an underscore is never a slip.
+
+    Raises:
+        UnknownNameError: naming `where` and the key, with the setting that was meant.
+    """
+    known = known_keys(rule)
+    for key in keys:
+        if key not in (*known, "params", "param_names") and any(_is_slip(key, name) for name in known):
+            raise unknown_name(f"setting of {where}", key, known)
 
 
 def check_driver(name: object) -> None:
@@ -103,6 +111,23 @@ def refuse_unknown(kind: str, given: Iterable[str], known: Iterable[str]) -> Non
     for name in given:
         if name not in choices:
             raise unknown_name(f"setting of {kind}", name, choices)
+
+
+def _is_slip(key: str, name: str) -> bool:
+    if key[:1] != name[:1] or key.startswith(f"{name}_") or key.endswith(f"_{name}"):
+        return False
+    # Two slips in a name of two or three letters leave nothing of it.
+    return _edit_distance(key, name) <= (2 if len(name) > 4 else 1)
+
+
+def _edit_distance(first: str, second: str) -> int:
+    """Letters to insert, delete or replace to turn one text into the other (Levenshtein 1966)."""
+    row = list(range(len(second) + 1))
+    for place, letter in enumerate(first, 1):
+        above, row = row, [place]
+        for index, other in enumerate(second):
+            row.append(min(row[-1] + 1, above[index + 1] + 1, above[index] + (letter != other)))
+    return row[-1]
 
 
 def _value(hyper: Hyper, group: Mapping[str, Any]) -> Any:

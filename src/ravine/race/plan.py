@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -84,7 +84,7 @@ def make_plan(
     steps: int | None = None,
     epochs: float | None = None,
     seeds: int = DEFAULT_SEEDS,
-    lrs: Sequence[float] | None = None,
+    lrs: Sequence[float] | float | None = None,
     shared_lr: float | None = None,
     target: float | None = None,
     race_seed: int = 0,
@@ -98,7 +98,7 @@ def make_plan(
         steps: optimiser steps of every lane; or `epochs` of the training split; 1,000 if neither is given.
         epochs: passes over the training split.
         seeds: fresh seeds of the final.
-        lrs: rates for every optimiser instead of its own 12-point grid.
+        lrs: rates for every optimiser instead of its own 12-point grid; a number is a grid of one.
         shared_lr: one rate for all, no tuning.
         target: value of the ranking metric to reach, instead of the medium target.
         race_seed: seed of everything random.
@@ -120,7 +120,7 @@ def make_plan(
     attempt(count, "seeds", seeds, do="Use --seeds 5 for intervals.")
     attempt(count, "race seed", race_seed, at_least=0)
     if lrs is not None and shared_lr is not None:
-        problems.append(f"--lrs {_listed(lrs)} and --shared-lr {shared_lr:g} exclude each other: leave one out.")
+        problems.append(f"--lrs {_listed(lrs)} and --shared-lr {_listed(shared_lr)} exclude each other: leave one out.")
     if target is not None:
         attempt(number, "target", target)
     horizon = attempt(horizon_of, task, steps, epochs)
@@ -141,17 +141,13 @@ def make_plan(
     )
 
 
-def make_entrants(optimizers: Sequence[str], lrs: Sequence[float] | None, shared_lr: float | None) -> tuple[Entrant, ...]:
+def make_entrants(optimizers: Sequence[str], lrs: Sequence[float] | float | None, shared_lr: float | None) -> tuple[Entrant, ...]:
     """Entrants with their grids; raises `PlanError` with every unknown name and every bad rate."""
-    problems = []
+    problems: list[str] = []
     rates: tuple[float, ...] | None = None
-    given = [shared_lr] if shared_lr is not None else lrs
-    if isinstance(optimizers, str):
-        problems.append(f"optimizers={optimizers!r}: must be a list of names. Write {optimizers.split(',')!r}.")
-        optimizers = ()
-    elif not optimizers:
-        problems.append("no optimisers were named: give at least one, for example --optimizers sgd,adam.")
-    if given is not None and not len(given):
+    given = None if shared_lr is None and lrs is None else _rates(lrs if shared_lr is None else shared_lr)
+    names = _names(optimizers, problems)
+    if given is not None and not given:
         problems.append("no learning rates were given: leave --lrs out, or list rates above 0.")
     for rate in given or ():
         try:
@@ -160,16 +156,11 @@ def make_entrants(optimizers: Sequence[str], lrs: Sequence[float] | None, shared
             problems.append(str(error))
     if given is not None and not problems:
         rates = tuple(sorted({float(rate) for rate in given}))
-    for name in optimizers:
-        try:
-            registry.get(name)
-        except InputError as error:
-            problems.append(str(error))
     if problems:
         raise PlanError(problems)
     seen: Counter[str] = Counter()
     entrants = []
-    for name in optimizers:
+    for name in names:
         seen[name] += 1
         label = name if seen[name] == 1 else f"{name}#{seen[name]}"
         entrants.append(Entrant(label, name, rates or registry.get(name).grid()))
@@ -197,5 +188,33 @@ def evaluation_grid(steps: int) -> tuple[int, ...]:
     return tuple(sorted(even | doubling))
 
 
-def _listed(rates: Sequence[float]) -> str:
-    return ",".join(f"{rate:g}" for rate in rates)
+def _names(given: object, problems: list[str]) -> list[str]:
+    """The registry names among what was given as optimisers; everything else becomes a problem."""
+    if isinstance(given, str):
+        problems.append(f"optimizers={given!r}: must be a list of names. Write {given.split(',')!r}.")
+        return []
+    known = f"Known: {', '.join(registry.names())}."
+    if not isinstance(given, Iterable):
+        problems.append(f"optimizers={given!r}: must be a list of names, such as ['sgd', 'adam']. {known}")
+        return []
+    names = []
+    for item in given:
+        try:
+            if isinstance(item, str):
+                names.append(registry.get(item).name)
+            else:
+                problems.append(f"{item!r} among optimizers: must be a name, such as 'adam', not a class or an object. {known}")
+        except InputError as error:
+            problems.append(str(error))
+    if not names and not problems:
+        problems.append("no optimisers were named: give at least one, for example --optimizers sgd,adam.")
+    return names
+
+
+def _rates(given: object) -> tuple[Any, ...]:
+    """What was given as rates, one by one: a bare number, or a text, is one."""
+    return tuple(given) if isinstance(given, Iterable) and not isinstance(given, str) else (given,)
+
+
+def _listed(given: object) -> str:
+    return ",".join(f"{rate:g}" if isinstance(rate, int | float) else repr(rate) for rate in _rates(given))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ravine.records.rows import finite
-from ravine.records.statistics import Difference, holm, paired_difference
+from ravine.records.statistics import Difference, holm, one_sample, paired_difference
 from ravine.records.targets import SMALLEST_REGRET
 
 # With this many seeds or fewer a gap in median time below `SMALLEST_TIME_GAP` is a tie (protocol, point 11).
@@ -27,6 +27,7 @@ class Contestant:
         times: steps to the used target, infinite where never reached.
         finals: final metric, lower is better; a diverged lane holds the initial value, for it has nothing to show.
         has_finished: whether any lane did not diverge.
+        seeds_differ: whether its seeds gave different curves.
     """
 
     optimizer: str
@@ -34,6 +35,7 @@ class Contestant:
     times: np.ndarray
     finals: np.ndarray
     has_finished: bool
+    seeds_differ: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,14 +127,23 @@ def _shared(a: Contestant, b: Contestant) -> tuple[list[int], list[int]]:
 def _time_difference(a: Contestant, b: Contestant, scale: Scale) -> Difference:
     mine, theirs = _shared(a, b)
     first, second = restricted(a.times[mine], scale), restricted(b.times[theirs], scale)
+    differences = np.log(second) - np.log(first)
+    if _is_one_sample(a, b):
+        return one_sample(differences)
     # A time lies anywhere between two evaluations: a uniform spread of the interval over the root of 12, relative to the time.
     spread = [np.array([scale.rounding.get(float(t), scale.interval) / t for t in times]) / math.sqrt(12) for times in (first, second)]
-    return paired_difference(np.log(second) - np.log(first), resolution=np.hypot(*spread))
+    return paired_difference(differences, resolution=np.hypot(*spread))
 
 
 def _final_difference(a: Contestant, b: Contestant) -> Difference:
     mine, theirs = _shared(a, b)
-    return paired_difference(b.finals[theirs] - a.finals[mine])
+    differences = b.finals[theirs] - a.finals[mine]
+    return one_sample(differences) if _is_one_sample(a, b) else paired_difference(differences)
+
+
+def _is_one_sample(a: Contestant, b: Contestant) -> bool:
+    # One seed says so by itself, as too few.
+    return not a.seeds_differ and not b.seeds_differ and len(_shared(a, b)[0]) > 1
 
 
 def _time_gap_counts(a: Contestant, b: Contestant, scale: Scale) -> bool:

@@ -8,6 +8,8 @@ import numpy as np
 
 from ravine.records.targets import SMALLEST_REGRET, regret
 
+# Curves closer than this, relative to their largest value, are one run twice: float32 rounding and no more.
+ROUNDING = 1e-6
 # Rates whose tuned value lies within this regret of the best one count as good (protocol, point 12).
 WINDOW_REGRET = 0.05
 
@@ -60,9 +62,10 @@ class Cohort:
         optimizer: registry name.
         lr: the rate.
         seeds: fresh seeds, ascending.
-        curves: metric on the ranking split, (seeds, evaluations); NaN in full where a lane diverged, but for step 0.
-        finals: its last column; infinite where a lane diverged.
-        validation: metric on the validation split at the last step; infinite where a lane diverged.
+        curves: metric on the ranking split, (seeds, evaluations); NaN in full where a lane is lost, but for step 0.
+        finals: its last column; infinite where a lane is lost: it diverged, or its last value is not finite.
+        validation: metric on the validation split at the last step; infinite where a lane is lost.
+        num_diverged: number of seeds that diverged.
     """
 
     optimizer: str
@@ -71,20 +74,28 @@ class Cohort:
     curves: np.ndarray
     finals: np.ndarray
     validation: np.ndarray
+    num_diverged: int
 
     @property
-    def num_diverged(self) -> int:
-        """Number of seeds that diverged."""
+    def num_lost(self) -> int:
+        """Number of seeds without a final value."""
         return int(np.isinf(self.finals).sum())
 
     @property
     def has_finished(self) -> bool:
-        """Whether any seed did not diverge."""
-        return self.num_diverged < len(self.seeds)
+        """Whether any seed has a final value."""
+        return self.num_lost < len(self.seeds)
+
+    @property
+    def seeds_differ(self) -> bool:
+        """Whether the seeds gave different curves; where nothing draws from them (fixed start, full batch) all are one run."""
+        first = self.curves[0]
+        scale = np.abs(first[np.isfinite(first)]).max(initial=0.0)
+        return not np.allclose(self.curves, first, rtol=0.0, atol=ROUNDING * scale, equal_nan=True)
 
 
 def chosen_cohorts(lanes: Iterable[FinalLane], *, sign: float) -> list[Cohort]:
-    """Each optimiser at the better of its final rates: fewer diverged seeds first, then the better mean validation value.
+    """Each optimiser at the better of its final rates: fewer lost seeds first, then the better mean validation value.
 
     A difference of less regret than `SMALLEST_REGRET` is none: then the rate that comes first in `lanes` is kept, which
     tuning put first.
@@ -100,8 +111,8 @@ def chosen_cohorts(lanes: Iterable[FinalLane], *, sign: float) -> list[Cohort]:
 
 
 def _better(cohorts: Sequence[Cohort]) -> Cohort:
-    fewest = min(cohort.num_diverged for cohort in cohorts)
-    means = [(cohort, _mean_validation(cohort)) for cohort in cohorts if cohort.num_diverged == fewest]
+    fewest = min(cohort.num_lost for cohort in cohorts)
+    means = [(cohort, _mean_validation(cohort)) for cohort in cohorts if cohort.num_lost == fewest]
     best = min(mean for _, mean in means)
     starts = np.concatenate([cohort.curves[:, 0] for cohort, _ in means])
     initial = float(np.median(starts[np.isfinite(starts)])) if np.isfinite(starts).any() else best
@@ -112,12 +123,14 @@ def _better(cohorts: Sequence[Cohort]) -> Cohort:
 def _cohort(lanes: Sequence[FinalLane], sign: float) -> Cohort:
     ordered = sorted(lanes, key=lambda lane: lane.seed)
     curves = sign * np.array([lane.values for lane in ordered], dtype=np.float64)
-    lost = np.array([lane.diverged for lane in ordered]) | ~np.isfinite(curves[:, -1])
+    diverged = np.array([lane.diverged for lane in ordered])
+    lost = diverged | ~np.isfinite(curves[:, -1])
     curves[lost, 1:] = np.nan
     validation = sign * np.array([lane.validation_final for lane in ordered], dtype=np.float64)
     validation = np.where(lost | np.isnan(validation), np.inf, validation)
     finals = np.where(lost, np.inf, curves[:, -1])
-    return Cohort(ordered[0].optimizer, ordered[0].lr, tuple(lane.seed for lane in ordered), curves, finals, validation)
+    seeds = tuple(lane.seed for lane in ordered)
+    return Cohort(ordered[0].optimizer, ordered[0].lr, seeds, curves, finals, validation, int(diverged.sum()))
 
 
 def _mean_validation(cohort: Cohort) -> float:

@@ -74,7 +74,7 @@ class Ranking:
         targets: target values in the metric's own direction.
         pairs: every two entrants compared, in the order of the ranking.
         notes: sentences that must stand beside the ranking.
-        recommended: the entrant to recommend; None where every lane diverged.
+        recommended: the entrant to recommend; None where no entrant got better than its initial value.
     """
 
     entrants: list[RankedEntrant]
@@ -120,13 +120,14 @@ def rank(tuned: Sequence[TunedLane], final: Sequence[FinalLane], settings: Ranki
                 lr_window_decades=lr_window_decades(own, initial=initial, sign=sign),
                 at_grid_edge=bool(settings.at_grid_edge.get(name, False)),
                 diverges_at_lr=diverges_at_lr(own, above=cohorts[name].lr),
-                steps_to_target=_steps(contestant.times),
+                steps_to_target=_steps(contestant),
                 final=_final(cohorts[name], settings.metric, sign),
                 **_cost(settings, name),
             )
         )
     notes = _notes(entrants, cohorts, targets, settings)
-    return Ranking(entrants, targets.times(sign), pairs, notes, _recommended(entrants, contestants, scale, settings))
+    recommended = None if targets.reference is None else _recommended(entrants, contestants, scale, settings)
+    return Ranking(entrants, targets.times(sign), pairs, notes, recommended)
 
 
 def is_fragile(entrant: RankedEntrant) -> bool:
@@ -164,9 +165,8 @@ def _contestant(cohort: Cohort, settings: RankingSettings, target: float | None,
     times = np.array([math.inf if target is None else steps_to_target(steps, curve, target) for curve in cohort.curves])
     kept = cohort.finals[np.isfinite(cohort.finals)]
     worst = max([value for value in (initial, *kept.tolist()) if math.isfinite(value)], default=0.0)
-    return Contestant(
-        cohort.optimizer, cohort.seeds, times, np.where(np.isfinite(cohort.finals), cohort.finals, worst), cohort.has_finished
-    )
+    finals = np.where(np.isfinite(cohort.finals), cohort.finals, worst)
+    return Contestant(cohort.optimizer, cohort.seeds, times, finals, cohort.has_finished, cohort.seeds_differ)
 
 
 def _order(contestant: Contestant) -> tuple[bool, float, float, str]:
@@ -192,8 +192,9 @@ def _ties(contestants: Sequence[Contestant], pairs: Sequence[Pair]) -> dict[str,
     }
 
 
-def _steps(times: np.ndarray) -> Steps:
-    interval = median_interval(times)
+def _steps(contestant: Contestant) -> Steps:
+    times = contestant.times
+    interval = median_interval(times if contestant.seeds_differ else times[:1])
     median, low, high = (
         None if value is None or math.isinf(value) else value for value in (interval.estimate, interval.low, interval.high)
     )
@@ -203,7 +204,8 @@ def _steps(times: np.ndarray) -> Steps:
 def _final(cohort: Cohort, metric: str, sign: float) -> Final:
     if not cohort.has_finished:
         return Final(metric, None, None, None)
-    interval = mean_interval(sign * cohort.finals[np.isfinite(cohort.finals)])
+    finals = cohort.finals[np.isfinite(cohort.finals)]
+    interval = mean_interval(sign * (finals if cohort.seeds_differ else finals[:1]))
     return Final(metric, interval.estimate, interval.low, interval.high)
 
 
@@ -214,15 +216,13 @@ def _cost(settings: RankingSettings, name: str) -> dict[str, Any]:
 
 def _recommended(
     entrants: Sequence[RankedEntrant], contestants: Sequence[Contestant], scale: Scale, settings: RankingSettings
-) -> RankedEntrant | None:
-    """The best estimate, or the cheapest of its ties that is as good by estimate too.
+) -> RankedEntrant:
+    """The best estimate, or the cheapest of its ties that is as good by estimate too; for a race in which something was learnt.
 
     With few seeds almost everything is tied; a tie that is 15 % slower or 1 % of regret worse by estimate is not preferred for being cheap.
     Cost is counted in gradient evaluations, not seconds: the choice must not depend on the machine's mood.
     """
     best, strongest = entrants[0], contestants[0]
-    if not strongest.has_finished:
-        return None
 
     def is_as_good(contestant: Contestant) -> bool:
         mine, other = (float(np.median(restricted(c.times, scale))) for c in (strongest, contestant))
@@ -244,7 +244,9 @@ def _notes(entrants: Sequence[RankedEntrant], cohorts: Mapping[str, Cohort], tar
     seeds = min(len(cohort.seeds) for cohort in cohorts.values())
     if len(entrants) > 1 and seeds < 2:
         notes.append("one seed: not testable, so nothing that finished can be told apart.")
-    if len(entrants) > 1 and seeds == 2:
+    if seeds > 1 and not any(cohort.seeds_differ for cohort in cohorts.values()):
+        notes.append("the fresh seeds gave identical runs (fixed start and full batch): one sample, not testable.")
+    elif len(entrants) > 1 and seeds == 2:
         notes.append("two seeds: the intervals are very wide, so hardly anything can be told apart.")
     wanted = settings.reference or _default_reference(cohorts)
     if targets.reference is None:
@@ -252,10 +254,13 @@ def _notes(entrants: Sequence[RankedEntrant], cohorts: Mapping[str, Cohort], tar
     elif targets.reference != wanted:
         notes.append(f"the targets are taken from {targets.reference}, because {wanted} diverged or did not improve.")
     for entrant in entrants:
-        name, lost = entrant.optimizer, cohorts[entrant.optimizer].num_diverged
-        if lost:
-            survivors = "; its final value is that of the others" if entrant.final.mean is not None else ""
-            notes.append(f"{name} diverged in {lost} of {len(cohorts[name].seeds)} seeds{survivors}.")
+        name, cohort = entrant.optimizer, cohorts[entrant.optimizer]
+        survivors = "; its final value is that of the others" if cohort.has_finished else ""
+        if cohort.num_diverged:
+            notes.append(f"{name} diverged in {cohort.num_diverged} of {len(cohort.seeds)} seeds{survivors}.")
+        if cohort.num_lost > cohort.num_diverged:
+            silent = cohort.num_lost - cohort.num_diverged
+            notes.append(f"metric {settings.metric!r} of {name} was not finite in {silent} of {len(cohort.seeds)} seeds{survivors}.")
         if entrant.at_grid_edge:
             notes.append(f"{name} is not tuned: its best rate sits at the end of its grid.")
         if is_fragile(entrant):

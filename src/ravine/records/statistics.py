@@ -40,7 +40,7 @@ class Difference:
         high: upper end.
         p: two-sided p-value of "no difference"; 1 where it is not testable.
         n: number of pairs.
-        method: "t", "bca", or "not testable at this n".
+        method: "t", "bca", "not testable at this n", or "not testable: one sample".
     """
 
     mean: float
@@ -49,6 +49,12 @@ class Difference:
     p: float
     n: int
     method: str
+
+
+def one_sample(differences: Sequence[float] | np.ndarray) -> Difference:
+    """The mean of differences that all come from one and the same run: however many, nothing can be tested on them."""
+    sample = np.asarray(differences, dtype=np.float64)
+    return Difference(float(sample.mean()) if sample.size else math.nan, None, None, 1.0, sample.size, "not testable: one sample")
 
 
 def mean_interval(values: Sequence[float] | np.ndarray, *, confidence: float = 0.95) -> Interval:
@@ -92,6 +98,8 @@ def paired_difference(
     The p-value is the t-test's at every n: with eight pairs of one sign a bootstrap calls p = 0, which happens by chance once in 128 races
     and would pass any Holm adjustment.
 
+    Differences that are equal to the last bit are copies of one run, not a sample without spread, so they are not testable.
+
     Args:
         differences: one per seed, finite.
         resolution: standard deviation of each difference's own measurement, e.g. because steps are only known to the next evaluation. The
@@ -106,7 +114,7 @@ def paired_difference(
     spread = max(float(sample.std(ddof=1)), float(np.sqrt(np.mean(np.square(resolution)))))
     # Equal values computed in another order differ in the last bits; such a spread is rounding, not information.
     if spread <= 1e-14 * float(np.abs(sample).max()):
-        return Difference(mean, mean, mean, 1.0 if mean == 0 else 0.0, n, "t" if n < BOOTSTRAP_FROM else "bca")
+        return one_sample(sample)
     error = spread / math.sqrt(n)
     p = float(2 * stdtr(n - 1, -abs(mean) / error))
     if n < BOOTSTRAP_FROM:

@@ -148,13 +148,15 @@ def _steps(entrant: RankedEntrant) -> str:
     if steps.reached == 0:
         return f"not reached (0 of {steps.seeds})"
     median, low, high = ("never" if value is None else f"{value:,.10g}" for value in (steps.median, steps.low, steps.high))
-    middle = f"{median} [{low}, {high}]" if steps.seeds > 1 else median
+    # A median without a lower end has no interval: one seed, or seeds that all gave one run.
+    has_interval = steps.median is None or steps.low is not None
+    middle = f"{median} [{low}, {high}]" if steps.seeds > 1 and has_interval else median
     return middle if steps.reached == steps.seeds else f"{middle}\n{steps.reached} of {steps.seeds} reached"
 
 
 def _final(entrant: RankedEntrant, facts: Facts) -> str:
     if entrant.final.mean is None:
-        return "diverged"
+        return "diverged" if any(lane.status == "diverged" for lane in facts.final_lanes(entrant)) else "not finite"
     mean, low, high = (
         "" if value is None else _digits(value, entrant.final.mean) for value in (entrant.final.mean, entrant.final.low, entrant.final.high)
     )

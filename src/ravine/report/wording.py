@@ -26,10 +26,10 @@ def sentence(facts: Facts) -> str:
 def _verdict(facts: Facts) -> str:
     if facts.shared_lr is not None:
         return f"Shared rate, not a fair comparison: every optimiser ran at lr={rate(facts.shared_lr)}, untuned, so nothing is recommended."
-    if facts.ranking and all(entrant.final.mean is None for entrant in facts.ranking):
-        return "Every lane of the final diverged, so nothing is recommended: give lower rates in --lrs, or run `ravine doctor`."
-    if not facts.ranking or facts.recommendation is None:
+    if not facts.ranking:
         return "There is no recommendation yet: the final has not been ranked."
+    if facts.recommendation is None:
+        return _nothing_recommended(facts)
     chosen = facts.recommendation
     schedule = f" and the {chosen['schedule']} schedule" if chosen.get("schedule") else ""
     head = f"Use {chosen['optimizer']} with lr={rate(chosen['lr'])}{schedule}:"
@@ -40,6 +40,16 @@ def _verdict(facts: Facts) -> str:
         best = facts.ranking[0].optimizer
         return f"{head} as far as can be told as good as {best}, the best estimate, and the cheaper, wider or simpler {SCOPE}."
     return f"{head} the best estimate {SCOPE}."
+
+
+def _nothing_recommended(facts: Facts) -> str:
+    if any(entrant.final.mean is not None for entrant in facts.ranking):
+        advice = "train longer with --steps, or give other rates in --lrs"
+        return f"No optimiser got better than its initial value, so nothing is recommended: {advice}."
+    if any(lane.status == "diverged" for entrant in facts.ranking for lane in facts.final_lanes(entrant)):
+        return "Every lane of the final diverged, so nothing is recommended: give lower rates in --lrs, or run `ravine doctor`."
+    advice = f"rank by another metric, or make {facts.metric!r} finite on the {facts.split} split"
+    return f"The metric {facts.metric!r} was not finite in any lane of the final, so nothing is recommended: {advice}."
 
 
 def _qualifications(facts: Facts) -> list[str]:

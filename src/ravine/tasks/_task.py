@@ -70,8 +70,8 @@ class Task:
 
     Args:
         name: what tables call it.
-        model: a function without arguments that returns a new module, or the module's class. It is called once per
-            seed, under that seed.
+        model: a function without arguments that returns a new module, or the module's class. It is called under each
+            seed, and twice more to see whether its modules share tensors (a pretrained backbone): those are copied.
         train, validation: a tuple or dictionary of tensors with equally many rows, a map-style Dataset, or a
             DataLoader (its data set through its `collate_fn`). With `loss`, a tuple whose last part is the target;
             the parts before it are the model's arguments.
@@ -188,6 +188,26 @@ class Task:
         Raises:
             TaskError: the factory raised, or returned something that cannot be trained.
         """
+        module = self._made(seed)
+        if not self._shares_tensors:
+            return module
+        try:
+            return copy.deepcopy(module)
+        except Exception as error:
+            kind = type(module).__name__
+            given = f"every {kind} of model() shares tensors with the one before, and copying it raised {type(error).__name__}"
+            raise TaskError(f"task {self.name!r}: {given}: {first_line(error)}. Build all of it anew at every call.") from error
+
+    @cached_property
+    def _shares_tensors(self) -> bool:
+        """Whether modules of the factory have parameters or buffers in common, so that training one would train all."""
+        first, second = self._made(0), self._made(0)
+        if first is second:
+            raise TaskError(f"task {self.name!r}: model() returned the same module twice. Build a new one at every call.")
+        return not _storages(first).isdisjoint(_storages(second))
+
+    def _made(self, seed: int) -> nn.Module:
+        """What the factory returns under `seed`, if it can be trained."""
         try:
             with isolated(seed):
                 module = self.model()
@@ -202,10 +222,14 @@ class Task:
         if not any(parameter.requires_grad for parameter in parameters):
             remedy = "Register tensors with torch.nn.Parameter and layers as attributes or in a ModuleList."
             raise TaskError(f"task {self.name!r}: the {type(module).__name__} has no parameters that require gradients. {remedy}")
+        for name, parameter in module.named_parameters():
+            if parameter.is_complex() and parameter.requires_grad:
+                remedy = "Keep real parameters, and join them in forward() with torch.complex or torch.view_as_complex."
+                raise TaskError(f"task {self.name!r}: the parameter {name!r} is {parameter.dtype}: must be real. {remedy}")
         return module
 
     def check(self) -> None:
-        """Run one batch forwards and backwards on a fresh model, changing neither data nor random streams.
+        """Run one batch forwards and backwards on a fresh model, and evaluate it, changing neither data nor random streams.
 
         Raises:
             DataError: unusable data.
@@ -256,3 +280,8 @@ class Task:
             "higher_is_better": self.higher_is_better(self.rank_by),
             "reference": self.reference,
         }
+
+
+def _storages(module: nn.Module) -> set[int]:
+    """Addresses of the memory behind a module's parameters and buffers."""
+    return {tensor.untyped_storage().data_ptr() for tensor in (*module.parameters(), *module.buffers()) if tensor.numel()}

@@ -81,25 +81,48 @@ def check_alike(splits: Splits) -> None:
 
 
 def check_run(task: "Task") -> None:
-    """Raise `TaskError` unless one batch goes forwards and backwards, and every metric gives a number."""
+    """Raise `TaskError` unless one batch goes forwards and backwards as in training, and is evaluated to numbers."""
     data = task.data
     # Copies: a model that writes into its input must not reach the user's tensors.
     batches = [take(tree, torch.arange(min(task.rows_per_step, rows(tree)))) for tree in (data.train, data.validation)]
-    first, second = task.build(0), task.build(0)
     where = f"task {task.name!r}"
-    if first is second:
-        raise TaskError(f"{where}: model() returned the same module twice. Build a new one at every call.")
-    objective = Objective(first, task)
+    model = task.build(0)
+    _check_repeatable(model, task.build(0), where)
+    objective, name = Objective(model, task).train(), name_of(task.step or task.loss)
     with isolated(0), torch.enable_grad():
         loss = _run_loss(objective, batches[0], where)
-        _check_loss(loss, where, name_of(task.step or task.loss))
-        try:
-            loss.backward()
-        except Exception as error:
-            raise _failed(f"{where}: differentiating the loss", error, _hint(task, batches[0], None)) from error
+        _check_loss(loss, where, name)
+        if not loss.requires_grad:
+            remedy = "Leave out .detach(), .item() and torch.no_grad() on the way."
+            raise TaskError(f"{where}: the value of {name} does not depend on the parameters, so it has no gradient. {remedy}")
+        _check_gradient(objective, loss, where, batches[0])
     objective.eval()
-    with isolated(0), torch.no_grad():
+    # A step may differentiate with respect to its inputs (a physics-informed loss), in evaluation too.
+    with isolated(0), torch.set_grad_enabled(task.step is not None):
+        where += ", in evaluation mode"
+        _check_loss(_run_loss(objective, batches[1], where), where, name)
         _check_metrics(objective, batches[1], where)
+
+
+def _check_repeatable(model: nn.Module, again: nn.Module, where: str) -> None:
+    ours, theirs = ({**dict(module.named_parameters()), **dict(module.named_buffers())} for module in (model, again))
+    for name, tensor in ours.items():
+        other = theirs.get(name)
+        if other is None or other.shape != tensor.shape or not torch.allclose(tensor, other, rtol=0.0, atol=0.0, equal_nan=True):
+            remedy = "Draw it from the global streams of torch, numpy or random, which are seeded for every lane."
+            raise TaskError(f"{where}: model() gave another {name!r} when called again under the same seed. {remedy}")
+
+
+def _check_gradient(objective: Objective, loss: torch.Tensor, where: str, batch: Tree) -> None:
+    parameters = [parameter for parameter in objective.parameters() if parameter.requires_grad]
+    try:
+        # As the fleet does it; backward() would leave gradients on whatever else the loss reaches.
+        torch.autograd.grad(loss, parameters, allow_unused=True)
+    except Exception as error:
+        if "use_reentrant" in str(error):
+            given = "the model uses reentrant checkpointing, which cannot be differentiated by torch.autograd.grad"
+            raise TaskError(f"{where}: {given}. Pass use_reentrant=False to torch.utils.checkpoint.") from error
+        raise _failed(f"{where}: differentiating the loss", error, _hint(objective.task, batch, None)) from error
 
 
 def _run_loss(objective: Objective, batch: Tree, where: str) -> Any:
@@ -133,9 +156,6 @@ def _check_loss(loss: object, where: str, name: str) -> None:
         raise TaskError(f"{where}: {name} returned a tensor of shape {tuple(loss.shape)}: must be a scalar. Average it with .mean().")
     if not loss.is_floating_point():
         raise TaskError(f"{where}: {name} returned a {loss.dtype} number: must be of floating type. Average floating values.")
-    if not loss.requires_grad:
-        remedy = "Leave out .detach(), .item() and torch.no_grad() on the way."
-        raise TaskError(f"{where}: the value of {name} does not depend on the parameters, so it has no gradient. {remedy}")
 
 
 def _check_metrics(objective: Objective, batch: Tree, where: str) -> None:

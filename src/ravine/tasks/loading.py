@@ -16,17 +16,22 @@ from typing import Any
 from ravine.base._checks import nearest, unknown_name
 from ravine.base.errors import InputError, TaskError, UnknownNameError
 from ravine.tasks import registry
+from ravine.tasks._randomness import isolated
 from ravine.tasks._task import Task
 from ravine.tasks.splits import first_line
 
 _FILE = re.compile(r"(?P<path>.+\.py)(?::(?P<name>.*))?", re.DOTALL)
 _OBJECT = re.compile(r"(?P<module>[^\W\d]\w*(\.[^\W\d]\w*)*):(?P<name>[^\W\d]\w*)")
 _OURS = str(Path(__file__).parents[1]) + os.sep
+_SEED = 0
 _neighbours: set[str] = set()
 
 
 def load(text: str) -> Task:
     """The task that `text` names.
+
+    A file or module is executed, and its function called, under a fixed seed of torch, numpy's legacy stream and
+    `random`: unseeded draws in it are the same in every process, and the caller's streams stay as they were.
 
     Args:
         text: `digits`, `line:noise=0.5`, `curve:two-bumps,width=64`; or `path/to/file.py`, `path/to/file.py:name`,
@@ -68,14 +73,14 @@ def _from_file(path: Path, name: str | None) -> Task:
         offer = f" Did you mean {' or '.join(repr(str(path.parent / other)) for other in close)}?" if close else ""
         raise TaskError(f"the task file {str(path)!r} {what}: give the path of a Python file.{offer}")
     path = path.resolve()
-    with _importable(path.parent), _fresh_neighbours(path.parent):
+    with isolated(_SEED), _importable(path.parent), _fresh_neighbours(path.parent):
         module = _guarded(str(path), lambda: _execute(path))
         task, found = _pick(module, name, str(path))
     return task.referred(f"{path}:{found}")
 
 
 def _from_module(module_name: str, name: str) -> Task:
-    with _importable(Path.cwd()):
+    with isolated(_SEED), _importable(Path.cwd()):
         try:
             module = _guarded(module_name, lambda: importlib.import_module(module_name))
         except TaskError as error:

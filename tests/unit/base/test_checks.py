@@ -15,6 +15,7 @@ def test_the_nearest_name_comes_first():
     assert nearest("RMSProp", NAMES) == ("rmsprop",)
     assert nearest("mom", NAMES) == ("momentum",)
     assert nearest("zzzz", NAMES) == ()
+    assert nearest(NotImplementedError, NAMES) == ()
 
 
 def test_an_unknown_name_offers_the_nearest_or_all():

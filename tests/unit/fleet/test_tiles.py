@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from lane_models import fleet, lanes
-from ravine.fleet.tiles import modules_by_mode, weighted_mean
+from ravine.fleet.tiles import weighted_mean
 
 
 def test_means_are_weighted_by_examples_in_float64():

@@ -31,6 +31,38 @@ def test_signatures_are_torchs_position_by_position(cls):
     assert (ours[-1].name, ours[-1].kind) == ("driver", inspect.Parameter.KEYWORD_ONLY)
 
 
+def scheduled(optimizer, scheduler):
+    """The optimizer two steps into a schedule of torch that keeps keys of its own in the groups."""
+    momentum = "momentum" in optimizer.defaults or "betas" in optimizer.defaults
+    if scheduler == "OneCycleLR":
+        running = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=0.1, total_steps=9, cycle_momentum=momentum)
+    else:
+        running = torch.optim.lr_scheduler.CyclicLR(optimizer, base_lr=0.01, max_lr=0.1, step_size_up=3, cycle_momentum=momentum)
+    for _ in range(2):
+        optimizer.param_groups[0]["params"][0].grad = torch.ones(2)
+        optimizer.step()
+        running.step()
+    return optimizer
+
+
+@pytest.mark.parametrize("scheduler", ["OneCycleLR", "CyclicLR"])
+@pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
+def test_state_dicts_with_a_schedulers_keys_are_exchanged(cls, scheduler):
+    settings = {"lr": 0.01} | ({"momentum": 0.9} if "momentum" in cls([leaf()]).defaults else {})
+    own = scheduled(cls([leaf()], **settings), scheduler)
+    assert set(own.param_groups[0]) & {"max_lr", "base_momentum", "initial_lr"}
+    sources = [own]
+    if cls in IN_TORCH:
+        theirs = getattr(torch.optim, cls.__name__)
+        sources.append(scheduled(theirs([leaf()], **settings), scheduler))
+        theirs([leaf()], **settings).load_state_dict(own.state_dict())
+    for source in sources:
+        loaded = cls([leaf()], **settings)
+        loaded.load_state_dict(source.state_dict())
+        kept = {key: value for key, value in source.param_groups[0].items() if key.endswith(("lr", "momentum"))}
+        assert kept.items() <= loaded.param_groups[0].items()
+
+
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
 def test_defaults_are_the_rules(cls):
     defaults = cls([leaf()]).defaults

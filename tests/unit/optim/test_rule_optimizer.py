@@ -175,3 +175,12 @@ def test_gradients_of_another_dtype_are_read_as_they_are():
     param.grad = torch.ones(2, dtype=torch.bfloat16)
     optim.SGD([param], lr=0.5).step()
     assert param.tolist() == [0.5, 0.5]
+
+
+def test_a_misspelt_setting_of_a_group_is_refused_and_one_of_a_state_dict_is_not(adam):
+    with pytest.raises(UnknownNameError, match="no setting of Adam, group 0 is called 'weight_decy'; did you mean 'weight_decay'"):
+        optim.Adam([{"params": [leaf(2)], "weight_decy": 0.1}])
+    saved = adam.state_dict()
+    saved["param_groups"][0]["weight_decy"] = 0.1
+    adam.load_state_dict(saved)
+    assert adam.param_groups[0]["weight_decy"] == 0.1

@@ -37,7 +37,6 @@ def test_flags_follow_the_group():
         ({"amsgrad": "no"}, "amsgrad='no' for here: must be True or False"),
         ({"maximize": 1}, "maximize=1 for here: must be True or False"),
         ({"driver": "foreich"}, "no driver is called 'foreich'; did you mean 'foreach'"),
-        ({"weight_decays": 0.1}, "no setting of here is called 'weight_decays'; did you mean 'weight_decay'"),
     ],
 )
 def test_unusable_groups_are_refused(change, message):
@@ -45,8 +44,23 @@ def test_unusable_groups_are_refused(change, message):
         _settings.check_group(Adam, GROUP | change, where="here")
 
 
-def test_keys_of_the_user_are_left_alone():
-    _settings.check_group(Adam, GROUP | {"initial_lr": 1, "lr_scale": 0.5, "name": "head", "layer": 3}, where="here")
+@pytest.mark.parametrize(
+    ("key", "meant"),
+    [
+        *(("weight_decays", "weight_decay"), ("weight_decy", "weight_decay"), ("wieght_decay", "weight_decay"), ("beta", "betas")),
+        *(("maximise", "maximize"), ("ep", "eps"), ("amsgard", "amsgrad"), ("drivr", "driver")),
+    ],
+)
+def test_a_slip_of_the_finger_is_refused_with_the_name_that_was_meant(key, meant):
+    with pytest.raises(UnknownNameError, match=f"no setting of here is called '{key}'; did you mean .*'{meant}'"):
+        _settings.refuse_misspelt(Adam, GROUP | {key: 0.1}, where="here")
+
+
+@pytest.mark.parametrize("rule", [Adam, SGD])
+def test_keys_of_the_user_and_of_schedulers_are_left_alone(rule):
+    theirs = ("initial_lr", "max_lr", "min_lr", "base_lr", "max_momentum", "base_momentum", "swa_lr", "params", "param_names")
+    users = ("lr_scale", "lr_mult", "weight_decay_mult", "layer", "name", "group_name", "wd_mult", "tag", "lora")
+    _settings.refuse_misspelt(rule, (*GROUP, *theirs, *users) if rule is Adam else (*theirs, *users), where="here")
 
 
 def test_nesterov_needs_momentum():

@@ -5,6 +5,7 @@ import itertools
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from torch.optim import SGD
 
 from ravine.base.errors import InputError, PlanError
 from ravine.race.plan import DEFAULT_OPTIMIZERS, DEFAULT_SEEDS, DEFAULT_STEPS, evaluation_grid, make_entrants, make_plan
@@ -57,6 +58,10 @@ def test_rates_of_ones_own_are_sorted_freed_of_repeats_and_left_alone():
     assert not plan.extends
 
 
+def test_a_bare_number_is_a_grid_of_one():
+    assert make_plan(LINE, optimizers=["sgd"], lrs=0.1).entrants[0].grid == (0.1,)
+
+
 def test_a_shared_rate_is_one_rate_and_not_tuned():
     plan = make_plan(LINE, optimizers=["sgd", "adam"], shared_lr=0.1)
     assert [entrant.grid for entrant in plan.entrants] == [(0.1,), (0.1,)]
@@ -72,6 +77,13 @@ def test_a_shared_rate_is_one_rate_and_not_tuned():
         ({"lrs": []}, "no learning rates"),
         ({"lrs": [float("inf")]}, "lr=inf"),
         ({"shared_lr": 0.0}, "lr=0.0"),
+        ({"shared_lr": "high"}, "lr='high'"),
+        ({"lrs": 0.1, "shared_lr": "0.1"}, "--lrs 0.1 and --shared-lr '0.1' exclude each other"),
+        ({"lrs": -0.1}, "lr=-0.1"),
+        ({"optimizers": [SGD]}, "<class 'torch.optim.sgd.SGD'> among optimizers: must be a name, such as 'adam'"),
+        ({"optimizers": ["adam", {}]}, "{} among optimizers: must be a name"),
+        ({"optimizers": SGD}, "must be a list of names, such as ['sgd', 'adam']. Known: sgd, momentum, nesterov"),
+        ({"schedule": 3}, "no schedule is called 3"),
         ({"steps": 5, "epochs": 1}, "exclude each other"),
         ({"epochs": -1.0}, "epochs=-1.0"),
         ({"steps": 2.5}, "steps=2.5"),

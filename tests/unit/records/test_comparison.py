@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -93,3 +94,15 @@ def test_as_json_is_plain():
     assert pair["log_time"]["low"] is None
     assert pair["adjusted_p"] == [1.0, 1.0]
     assert pair["told_apart_by"] == []
+
+
+def test_two_entrants_whose_seeds_gave_one_run_each_are_not_testable_and_tie():
+    a, b = contestant("a", [100] * 5, [0.5] * 5), contestant("b", [300] * 5, [0.8] * 5)
+    assert not only(a, b).is_tie
+    pair = only(replace(a, seeds_differ=False), replace(b, seeds_differ=False))
+    assert pair.is_tie
+    assert pair.adjusted_p == (1.0, 1.0)
+    for part in (pair.log_time, pair.final):
+        assert (part.low, part.high, part.method) == (None, None, "not testable: one sample")
+    assert pair.final.mean == pytest.approx(0.3)
+    assert only(replace(a, seeds_differ=False), b).told_apart_by == ("time",)

@@ -44,7 +44,7 @@ def test_a_diverged_lane_keeps_its_start_and_nothing_else():
     assert cohort.finals.tolist() == [math.inf, 0.3, math.inf]
     assert cohort.curves[:, 0].tolist() == [2.0] * 3
     assert np.isnan(cohort.curves[[0, 2], 1:]).all()
-    assert (cohort.num_diverged, cohort.has_finished) == (2, True)
+    assert (cohort.num_diverged, cohort.num_lost, cohort.has_finished) == (1, 2, True)
 
 
 @pytest.mark.parametrize(
@@ -74,3 +74,11 @@ def test_window_of_a_metric_that_should_rise():
 def test_the_lowest_breaking_rate_above_the_chosen_one(values, expected):
     found = diverges_at_lr(tuned(**values), above=1e-3)
     assert found == (None if expected is None else pytest.approx(expected))
+
+
+@pytest.mark.parametrize(("shift", "differ"), [(0.0, False), (1e-9, False), (1e-3, True)])
+def test_seeds_whose_curves_are_equal_but_for_rounding_do_not_differ(shift, differ):
+    lanes = [final(0.1, seed, 0.3 + shift * seed) for seed in (1, 2, 3)]
+    assert chosen_cohorts(lanes, sign=1.0)[0].seeds_differ == differ
+    diverged = [final(0.1, seed, 0.3 + shift * seed, diverged=True) for seed in (1, 2, 3)]
+    assert not chosen_cohorts(diverged, sign=1.0)[0].seeds_differ

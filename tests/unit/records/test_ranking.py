@@ -203,3 +203,55 @@ def test_bad_input_is_refused_in_a_sentence():
 def test_a_single_evaluation_still_ranks():
     only = [FinalLane("a", 0.1, 1, False, np.array([2.0]), 2.0)]
     assert rank([], only, RankingSettings(eval_steps=(0,))).entrants[0].steps_to_target.reached == 0
+
+
+IDENTICAL = "the fresh seeds gave identical runs (fixed start and full batch): one sample, not testable."
+
+
+def copies(group, *, seeds=5):
+    """The first seed's run under every seed."""
+    first = group[0]
+    return [FinalLane(first.optimizer, first.lr, s, first.diverged, first.values, first.validation_final) for s in range(1, seeds + 1)]
+
+
+@pytest.mark.parametrize("seeds", [2, 5, 9])
+def test_seeds_that_gave_one_run_are_one_sample(seeds):
+    found = ranking(copies(lanes("a", 50), seeds=seeds), copies(lanes("b", 400, 0.9), seeds=seeds))
+    assert [entrant.tied_with for entrant in found.entrants] == [("b",), ("a",)]
+    assert found.pairs[0].adjusted_p == (1.0, 1.0)
+    assert found.notes == [IDENTICAL]
+    entrant = found.entrants[0]
+    assert (entrant.final.low, entrant.final.high) == (None, None)
+    assert entrant.final.mean is not None
+    assert (entrant.steps_to_target.low, entrant.steps_to_target.high) == (None, None)
+    assert (entrant.steps_to_target.reached, entrant.steps_to_target.seeds) == (seeds, seeds)
+    assert found.recommended.optimizer == "a"
+
+
+def test_seeds_that_differ_in_one_entrant_are_samples():
+    found = ranking(lanes("a", 50), copies(lanes("b", 400, 0.9)))
+    assert not found.pairs[0].is_tie
+    assert IDENTICAL not in found.notes
+
+
+def test_a_metric_that_is_not_a_number_is_not_called_a_divergence():
+    broken = [FinalLane("a", 0.1, seed, False, np.where(np.array(STEPS) > 0, np.nan, 2.0), math.nan) for seed in (1, 2)]
+    found = ranking(broken, lanes("b", 50, seeds=2), metric="f1")
+    assert "metric 'f1' of a was not finite in 2 of 2 seeds." in found.notes
+    assert not any("diverged in" in note for note in found.notes)
+    assert found.entrants[1].final.mean is None
+    assert ranking(broken, metric="f1").recommended is None
+
+
+def test_diverged_seeds_and_values_that_are_not_finite_are_counted_apart():
+    mixed = [*lanes("a", 50, diverged=(1,))[:4], FinalLane("a", 0.1, 5, False, np.full(len(STEPS), np.nan), math.nan)]
+    notes = ranking(mixed).notes
+    assert "a diverged in 1 of 5 seeds; its final value is that of the others." in notes
+    assert "metric 'loss' of a was not finite in 1 of 5 seeds; its final value is that of the others." in notes
+
+
+def test_where_nothing_got_better_nothing_is_recommended():
+    found = ranking(lanes("a", 50, 2.2, noise=0.0), lanes("b", 50, 2.2, noise=0.0))
+    assert "no entrant got better than its initial value." in found.notes
+    assert found.entrants[0].final.mean == pytest.approx(2.2)
+    assert found.recommended is None

@@ -83,8 +83,22 @@ def test_a_shared_rate_is_no_fair_comparison_and_recommends_nothing():
 
 
 def test_when_everything_diverged_nothing_is_recommended():
-    text = sentence(facts(entrant(mean=None, reached=0), entrant(2, "sgd", mean=None, reached=0), recommended=None))
+    failed = entrant(mean=None, reached=0), entrant(2, "sgd", mean=None, reached=0)
+    lane = Lane(lane=1, stage="final", optimizer="adam", lr=1e-3, schedule="cosine", seed=1, status="diverged")
+    text = sentence(facts(*failed, lanes=[lane], recommended=None))
     assert text.startswith("Every lane of the final diverged, so nothing is recommended")
+
+
+def test_a_metric_that_was_never_finite_is_named_and_nothing_called_diverged():
+    lanes = [Lane(lane=1, stage="final", optimizer="adam", lr=1e-3, schedule="cosine", seed=1, status="done")]
+    text = sentence(facts(entrant(mean=None, reached=0), lanes=lanes, recommended=None))
+    assert text.startswith("The metric 'loss' was not finite in any lane of the final, so nothing is recommended")
+    assert "diverged" not in text
+
+
+def test_where_nothing_got_better_the_sentence_says_so():
+    text = sentence(facts(entrant(reached=0), entrant(2, "sgd", reached=0), recommended=None))
+    assert text.startswith("No optimiser got better than its initial value, so nothing is recommended")
 
 
 @pytest.mark.parametrize(("status", "words"), [("interrupted", "go on with --resume"), ("running", "still running")])

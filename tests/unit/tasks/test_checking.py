@@ -1,11 +1,13 @@
 """Every way in which a task's parts do not fit has its own sentence."""
 
+import itertools
 import re
 
 import pytest
 import torch
 from torch import nn
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
 from ravine.base.errors import DataError, TaskError
 from ravine.tasks import Task, metrics
@@ -81,6 +83,36 @@ def test_splits_of_different_structure(validation, sentence):
 
 
 SHARED = nn.Linear(3, 2)
+GENERATOR, WIDTHS = torch.Generator().manual_seed(0), itertools.count(2)
+
+
+def unseeded():
+    module = nn.Linear(3, 2)
+    module.bias.data = torch.randn(2, generator=GENERATOR)
+    return module
+
+
+def growing():
+    return nn.Linear(3, next(WIDTHS))
+
+
+class Detector(nn.Linear):
+    def __init__(self):
+        super().__init__(3, 2)
+
+    def forward(self, x):
+        return super().forward(x) if self.training else [super().forward(x)]
+
+
+class Checkpointed(nn.Module):
+    def __init__(self, *, use_reentrant=True):
+        super().__init__()
+        self.first, self.second, self.reentrant = nn.Linear(3, 3), nn.Linear(3, 2), use_reentrant
+
+    def forward(self, x):
+        return checkpoint(self.second, self.first(x), use_reentrant=self.reentrant)
+
+
 FLOATS = Y.float()
 
 
@@ -130,6 +162,25 @@ REGRESSION = {"model": lambda: nn.Linear(3, 1), "loss": functional.mse_loss}
         ({"metrics": {"m": lambda output, target: 0.5}}, "the metric 'm' returned float: must be a 0-d tensor"),
         ({"metrics": {"m": lambda output, target: output}}, "the metric 'm' returned a tensor of shape (10, 2)"),
         ({"metrics": {"m": lambda output: output}}, "the metric 'm' raised TypeError"),
+        ({"model": unseeded}, "task 't': model() gave another 'bias' when called again under the same seed. Draw it from the global"),
+        ({"model": growing}, "task 't': model() gave another 'weight' when called again under the same seed."),
+        ({"model": Detector}, "task 't', in evaluation mode: the loss cross_entropy on output ((10, 2) float32) and target (10,) int64"),
+        (
+            {
+                "loss": None,
+                "step": lambda model, batch: functional.cross_entropy(model(batch[0]), batch[1] if model.training else batch[2]),
+            },
+            "task 't', in evaluation mode: step(model, batch) on ((10, 3) float32, (10,) int64) raised IndexError",
+        ),
+        (
+            {"loss": None, "step": lambda model, batch: model(batch[0]).mean() if model.training else 0.5},
+            "task 't', in evaluation mode: <lambda> returned float: must be a 0-d tensor",
+        ),
+        (
+            {"model": Checkpointed},
+            "task 't': the model uses reentrant checkpointing, which cannot be differentiated by torch.autograd.grad. "
+            "Pass use_reentrant=False to torch.utils.checkpoint.",
+        ),
     ],
 )
 def test_a_batch_that_does_not_go_through(changes, sentence):
@@ -171,3 +222,24 @@ def test_class_shares_and_sequences_are_fine():
     shares = torch.softmax(torch.randn(10, 2, generator=torch.Generator().manual_seed(0)), 1)
     task(**with_target(shares)).check()
     task(**REGRESSION, **with_target(FLOATS[:, None])).check()
+
+
+def physics(model, batch):
+    """A loss of the derivative with respect to the input."""
+    x = batch[0].detach().requires_grad_()
+    (slope,) = torch.autograd.grad(model(x).sum(), x, create_graph=True)
+    return (slope - 1).square().mean()
+
+
+def test_steps_that_differentiate_and_checkpoints_that_allow_it_pass():
+    task(loss=None, step=physics).check()
+    task(model=lambda: Checkpointed(use_reentrant=False)).check()
+
+
+def test_parameters_that_are_not_numbers_repeat_themselves_too():
+    def model():
+        module = nn.Linear(3, 2)
+        module.register_buffer("unknown", torch.full((2,), torch.nan))
+        return module
+
+    task(model=model).check()

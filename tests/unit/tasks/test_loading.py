@@ -1,9 +1,11 @@
 """Built-in names, files and modules; every way in which they can be wrong."""
 
+import random
 import re
 import sys
 import traceback
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -242,3 +244,34 @@ def test_loading_touches_no_random_stream(write):
     before = torch.get_rng_state()
     load(write("task = made()")).check()
     assert torch.equal(before, torch.get_rng_state())
+
+
+DRAWS = """
+import random
+import numpy as np
+noise = [float(torch.rand(())), float(np.random.rand()), random.random()]
+
+def make_task():
+    task = made(repr((noise, torch.rand(()).item(), np.random.rand(), random.random())))
+    return task
+"""
+
+
+def streams():
+    return torch.get_rng_state().tolist(), np.random.get_state()[1].tolist(), random.getstate()  # noqa: NPY002
+
+
+def test_a_file_without_seeds_draws_the_same_at_every_load_and_nothing_from_the_caller(write, monkeypatch, tmp_path):
+    path = write(DRAWS)
+    before = streams()
+    first = load(path)
+    assert streams() == before
+    random.seed(5)
+    np.random.seed(5)  # noqa: NPY002
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(5)
+        assert load(path).name == first.name
+    random.setstate(before[2])
+    write(DRAWS, name="unseeded_module.py")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert load("unseeded_module:make_task").name == first.name

@@ -4,6 +4,7 @@ import json
 import pickle
 import re
 import struct
+import threading
 
 import pytest
 import torch
@@ -60,6 +61,80 @@ def test_the_seed_fixes_the_weights_and_the_callers_stream_is_untouched():
         assert torch.equal(weights[0], model().weight)
 
 
+SHARED = nn.Linear(3, 3)
+
+
+class Complex(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(2, dtype=torch.complex64))
+
+
+class Uncopyable(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.backbone, self.lock = SHARED, threading.Lock()
+
+
+def headed():
+    return nn.Sequential(SHARED, nn.Linear(3, 2))
+
+
+def buffered():
+    module = nn.Linear(3, 2)
+    module.register_buffer("mean", STATISTICS)
+    return module
+
+
+STATISTICS = torch.zeros(3)
+
+
+def late():
+    """Shares from the second call on."""
+    if not LATE:
+        LATE.append(nn.Linear(3, 3))
+        return nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 2))
+    return nn.Sequential(LATE[0], nn.Linear(3, 2))
+
+
+LATE = []
+
+
+@pytest.mark.parametrize("factory", [headed, buffered, late])
+def test_tensors_that_the_factorys_modules_share_are_copied(factory):
+    own = task(model=factory)
+    modules = [own.build(seed) for seed in (1, 2, 1)]
+    for module in modules:
+        for tensor in (*module.parameters(), *module.buffers()):
+            assert tensor.untyped_storage().data_ptr() not in {
+                other.untyped_storage().data_ptr()
+                for another in (*(one for one in modules if one is not module), SHARED)
+                for other in (*another.parameters(), *another.buffers(), STATISTICS)
+            }
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(2)
+        expected = factory()
+    assert all(torch.equal(ours, theirs) for ours, theirs in zip(modules[1].parameters(), expected.parameters(), strict=True))
+
+
+def test_checking_leaves_no_gradient_on_what_the_user_holds():
+    weight = nn.Parameter(torch.ones(()))
+    task(model=headed, loss=lambda output, target: weight * functional.cross_entropy(output, target)).check()
+    assert weight.grad is None
+    assert SHARED.weight.grad is None
+
+
+def test_modules_with_nothing_in_common_are_not_copied(monkeypatch):
+    monkeypatch.setattr(copy, "deepcopy", lambda module: pytest.fail("copied"))
+    task().build(0)
+
+
+def test_complex_parameters_that_are_fixed_are_fine():
+    module = nn.Linear(3, 2)
+    module.phase = nn.Parameter(torch.ones(2, dtype=torch.complex64), requires_grad=False)
+    assert task(model=lambda: copy.deepcopy(module)).build(0) is not module
+
+
 def frozen():
     return nn.Linear(2, 2).requires_grad_(False)
 
@@ -72,6 +147,9 @@ def frozen():
         (nn.ReLU, "task 't': the ReLU has no parameters that require gradients"),
         (frozen, "task 't': the Linear has no parameters that require gradients"),
         (lambda: nn.Sequential(nn.LazyLinear(3)), "task 't': model() returned a Sequential with lazy parameters"),
+        (Complex, "task 't': the parameter 'weight' is torch.complex64: must be real"),
+        (lambda: SHARED, "task 't': model() returned the same module twice. Build a new one at every call."),
+        (Uncopyable, "task 't': every Uncopyable of model() shares tensors with the one before, and copying it raised TypeError"),
     ],
 )
 def test_factories_that_build_nothing_trainable(factory, sentence):

@@ -1,0 +1,77 @@
+"""One lane's parameters laid end to end, with their optimiser slots: an element rule runs once and not once a tensor."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from ravine.fleet.stacking import compute_dtype
+from ravine.rules import Rule
+
+
+@dataclass(slots=True)
+class Block:
+    """Parameters that are updated together.
+
+    Attributes:
+        storage: their values; the parameters are views of it.
+        members: which parameters, by position.
+        slots: symbol -> tensor of the storage's shape, in the compute dtype.
+        age: updates taken, the rule's t. Parameters without a gradient are left out of a step, as in torch.optim.
+    """
+
+    storage: Tensor
+    members: list[int]
+    slots: dict[str, Tensor]
+    age: int = 0
+
+
+def lay_out(parameters: Sequence[nn.Parameter], rule: Rule, hypers: Mapping[str, float]) -> list[Block]:
+    """Blocks of a model: one a dtype for rules that work element by element, else one a parameter."""
+    if rule.granularity == "element":
+        dtypes = dict.fromkeys(p.dtype for p in parameters)
+        groups = [[index for index, p in enumerate(parameters) if p.dtype == dtype] for dtype in dtypes]
+        storages = [_join(parameters, members) for members in groups]
+    else:
+        groups = [[index] for index in range(len(parameters))]
+        storages = [p.data for p in parameters]
+    return [
+        Block(storage, members, {s.symbol: _filled(storage, float(hypers[s.fill]) if s.fill else 0.0) for s in rule.active_slots})
+        for storage, members in zip(storages, groups, strict=True)
+    ]
+
+
+def separate(block: Block, parameters: Sequence[nn.Parameter], present: Sequence[bool]) -> list[Block]:
+    """The block, cut in two if some of its parameters have a gradient and some have none.
+
+    Args:
+        block: used up if it is cut.
+        parameters: all parameters of the lane.
+        present: for each parameter, whether it has a gradient.
+    """
+    if len({present[index] for index in block.members}) == 1:
+        return [block]
+    sizes = [parameters[index].numel() for index in block.members]
+    pieces = {symbol: dict(zip(block.members, torch.split(slot, sizes), strict=True)) for symbol, slot in block.slots.items()}
+    result = []
+    for wanted in (True, False):
+        members = [index for index in block.members if present[index] == wanted]
+        slots = {symbol: torch.cat([piece[index] for index in members]) for symbol, piece in pieces.items()}
+        result.append(Block(_join(parameters, members), members, slots, block.age))
+    return result
+
+
+def _join(parameters: Sequence[nn.Parameter], members: Sequence[int]) -> Tensor:
+    """One tensor of several parameters, which become views of it, so that writing it moves the module."""
+    storage = torch.cat([parameters[index].detach().reshape(-1) for index in members])
+    offset = 0
+    for index in members:
+        p = parameters[index]
+        p.data = storage[offset : offset + p.numel()].view(p.shape)
+        offset += p.numel()
+    return storage
+
+
+def _filled(storage: Tensor, value: float) -> Tensor:
+    return torch.full_like(storage, value, dtype=compute_dtype(storage))

@@ -1,0 +1,178 @@
+"""What a model's forward does besides returning a loss: random draws, writes, state of its own, hooks."""
+
+import hashlib
+import pickle
+import random
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any, final
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.utils import _pytree as pytree
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from ravine.fleet.data import duplicate
+from ravine.tasks import Task
+from ravine.tasks._randomness import isolated
+
+_OWN_ATTRIBUTES = frozenset(nn.Module().__dict__)
+
+
+def draws(module: nn.Module, batch: Any) -> tuple[bool, bool]:
+    """Whether a forward moves torch's random streams, and whether it moves Python's or numpy's."""
+    with isolated(0), torch.enable_grad():
+        before = _streams(batch)
+        module(duplicate(batch))
+        after = _streams(batch)
+    return any(not torch.equal(old, new) for old, new in zip(before[0], after[0], strict=True)), before[1] != after[1]
+
+
+def writes_input(module: nn.Module, batch: Any) -> bool:
+    """Whether a forward, in either mode, writes into the batch's tensors."""
+    for mode in (True, False):
+        given = duplicate(batch)
+        leaves = pytree.tree_leaves(given)
+        with isolated(0), torch.enable_grad():
+            module.train(mode)(given, **({} if mode else {"evaluate": True}))
+        for leaf, old in zip(leaves, pytree.tree_leaves(batch), strict=True):
+            # The counter tells of writes that change nothing here, the values of those that bypass it.
+            if leaf._version or _digest(leaf) != _digest(old):
+                return True
+    return False
+
+
+def evaluates_with_gradients(module: nn.Module, batch: Any) -> bool:
+    """Whether an evaluation works only while gradients are recorded, as one that calls `torch.autograd.grad`."""
+    module.eval()
+    with isolated(0):
+        for recorded in (False, True):
+            try:
+                with torch.set_grad_enabled(recorded):
+                    module(duplicate(batch), evaluate=True)
+            except RuntimeError:
+                continue
+            return recorded
+    return False
+
+
+def backward_hook(module: nn.Module) -> str:
+    """Name of a parameter or submodule with a hook on the backward pass; empty if there is none."""
+    for name, p in module.named_parameters():
+        if p._backward_hooks or accumulate_hooks(p):
+            return f"parameter {name}"
+    return next((f"module {name}" for name, part in module.named_modules() if part._backward_hooks or part._backward_pre_hooks), "")
+
+
+def accumulate_hooks(parameter: nn.Parameter) -> bool:
+    """Whether something is to run when a parameter's `.grad` has been written."""
+    return bool(getattr(parameter, "_post_accumulate_grad_hooks", None))
+
+
+def changed_attribute(copy: Callable[[], nn.Module], batch: Any) -> str:
+    """Name of an attribute that training forwards change and that a stack could not keep for each lane.
+
+    Buffers written in place are kept for each lane; buffers replaced by another tensor are not. Tensors that a
+    forward leaves behind but that the next does not read (attention weights for inspection) do no harm.
+
+    Args:
+        copy: gives a fresh copy of the model.
+        batch: one batch.
+    """
+    module, left_behind = copy().train(), ""
+    for seed in range(3):
+        before, buffers = _attributes(module), dict(module.named_buffers())
+        with isolated(seed), torch.enable_grad():
+            module(duplicate(batch))
+        after = _attributes(module)
+        for name, (digest, is_tensor) in after.items():
+            if before.get(name, (None, False))[0] == digest:
+                continue
+            if not is_tensor:
+                return name
+            left_behind = name
+        replaced = [name for name, buffer in module.named_buffers() if buffers.get(name) is not buffer]
+        if replaced:
+            return replaced[0]
+    return left_behind if left_behind and _reads_what_is_left(copy, batch) else ""
+
+
+def chooses_at_random(module: nn.Module, batch: Any) -> bool:
+    """Whether training reads more values out of tensors than evaluation does, in a model that draws random numbers."""
+    return _values_read(module.train(), batch, {}) > _values_read(module.eval(), batch, {"evaluate": True})
+
+
+def _values_read(module: nn.Module, batch: Any, settings: Mapping[str, Any]) -> int:
+    reads = _Reads()
+    try:
+        with isolated(0), torch.enable_grad(), reads:
+            module(duplicate(batch), **settings)
+    except Exception:  # not every module runs under a dispatch mode; it then counts as one that reads nothing
+        return 0
+    return reads.count
+
+
+@final
+class _Reads(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None) -> Any:
+        self.count += func is torch.ops.aten._local_scalar_dense.default
+        return func(*args, **(kwargs or {}))
+
+
+def _streams(batch: Any) -> tuple[list[Tensor], bytes]:
+    devices = {leaf.device for leaf in pytree.tree_leaves(batch)}
+    states = [torch.get_rng_state(), *(torch.cuda.get_rng_state(device) for device in devices if device.type == "cuda")]
+    return states, pickle.dumps((random.getstate(), np.random.get_state()))  # noqa: NPY002 - what a user's forward draws from
+
+
+def _reads_what_is_left(copy: Callable[[], nn.Module], batch: Any) -> bool:
+    used, clean = copy().train(), copy().train()
+    other = pytree.tree_map(lambda leaf: leaf.flip(0), batch)
+    losses = []
+    with torch.enable_grad():
+        with isolated(0):
+            used(duplicate(batch))
+        clean.load_state_dict(used.state_dict())
+        for module in (used, clean):
+            with isolated(1):
+                losses.append(module(duplicate(other)).detach())
+    return not torch.allclose(losses[0], losses[1], rtol=0.0, atol=0.0, equal_nan=True)
+
+
+def _attributes(module: nn.Module) -> dict[str, tuple[Any, bool]]:
+    """Digests of everything a module and its parts hold besides parameters and buffers, and whether it is tensors only."""
+    return {
+        f"{prefix}.{name}" if prefix else name: (_digest(value), _is_tensor(value))
+        for prefix, part in module.named_modules()
+        for name, value in part.__dict__.items()
+        if name not in _OWN_ATTRIBUTES and not isinstance(value, Task | nn.Module)
+    }
+
+
+def _is_tensor(value: Any) -> bool:
+    leaves = pytree.tree_leaves(value)
+    return bool(leaves) and all(isinstance(leaf, Tensor) for leaf in leaves)
+
+
+def _digest(value: Any) -> Any:
+    """Something equal as long as the value is; None for what cannot be told."""
+    try:
+        if isinstance(value, Tensor):
+            raw = value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
+            return value.dtype, value.shape, hashlib.blake2b(raw.tobytes()).digest()
+        if isinstance(value, torch.Generator):
+            return _digest(value.get_state())
+        if isinstance(value, dict):
+            return [(repr(key), _digest(item)) for key, item in value.items()]
+        if isinstance(value, list | tuple):
+            return [_digest(item) for item in value]
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return pickle.dumps(value)
+    except Exception:  # users keep anything in their modules
+        return None
