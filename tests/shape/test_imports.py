@@ -10,7 +10,8 @@ from source_files import ROOT
 
 def test_layers_import_downwards_only():
     # In a process of its own: import-linter keeps a console on the stream of the test that imported it first.
-    code = f"import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports(config_filename={str(ROOT / 'pyproject.toml')!r}, no_cache=True))"
+    config = str(ROOT / "pyproject.toml")
+    code = f"import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports(config_filename={config!r}, no_cache=True))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 

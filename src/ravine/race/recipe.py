@@ -104,7 +104,7 @@ def _recommendation(record: Record, meta: Mapping[str, Any]) -> Mapping[str, Any
     elif status != "done":
         reason = f"its race is {status}, not done. Let it finish, or go on with --resume."
     elif not chosen.get("optimizer"):
-        reason = "every lane of its final diverged. Race again with lower rates in --lrs, or run `ravine doctor`."
+        reason = "every lane of its final diverged, or none got better than at its start. Race again with other rates in --lrs."
     else:
         return chosen
     raise RecordError(f"{record.path} has no recipe: {reason}")

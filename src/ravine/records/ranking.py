@@ -125,9 +125,8 @@ def rank(tuned: Sequence[TunedLane], final: Sequence[FinalLane], settings: Ranki
                 **_cost(settings, name),
             )
         )
-    notes = _notes(entrants, cohorts, targets, settings)
-    recommended = None if targets.reference is None else _recommended(entrants, contestants, scale, settings)
-    return Ranking(entrants, targets.times(sign), pairs, notes, recommended)
+    notes = _notes(entrants, cohorts, targets, scale, settings)
+    return Ranking(entrants, targets.times(sign), pairs, notes, _recommended(entrants, contestants, scale, settings))
 
 
 def is_fragile(entrant: RankedEntrant) -> bool:
@@ -216,13 +215,15 @@ def _cost(settings: RankingSettings, name: str) -> dict[str, Any]:
 
 def _recommended(
     entrants: Sequence[RankedEntrant], contestants: Sequence[Contestant], scale: Scale, settings: RankingSettings
-) -> RankedEntrant:
-    """The best estimate, or the cheapest of its ties that is as good by estimate too; for a race in which something was learnt.
+) -> RankedEntrant | None:
+    """The best estimate, or the cheapest of its ties that is as good by estimate too; none where nothing was learnt.
 
     With few seeds almost everything is tied; a tie that is 15 % slower or 1 % of regret worse by estimate is not preferred for being cheap.
     Cost is counted in gradient evaluations, not seconds: the choice must not depend on the machine's mood.
     """
     best, strongest = entrants[0], contestants[0]
+    if not strongest.has_finished or scale.span <= 0:
+        return None
 
     def is_as_good(contestant: Contestant) -> bool:
         mine, other = (float(np.median(restricted(c.times, scale))) for c in (strongest, contestant))
@@ -239,18 +240,28 @@ def _recommended(
     )
 
 
-def _notes(entrants: Sequence[RankedEntrant], cohorts: Mapping[str, Cohort], targets: Targets, settings: RankingSettings) -> list[str]:
+def _no_target(targets: Targets, scale: Scale, settings: RankingSettings) -> str:
+    if targets.initial is None:
+        return f"metric {settings.metric!r} was not finite before the first step, so there is no target to count steps to."
+    often = " in more than half of its seeds" if scale.span > 0 else ""
+    return f"no entrant got better than its initial value{often}."
+
+
+def _notes(
+    entrants: Sequence[RankedEntrant], cohorts: Mapping[str, Cohort], targets: Targets, scale: Scale, settings: RankingSettings
+) -> list[str]:
     notes = []
     seeds = min(len(cohort.seeds) for cohort in cohorts.values())
     if len(entrants) > 1 and seeds < 2:
         notes.append("one seed: not testable, so nothing that finished can be told apart.")
-    if seeds > 1 and not any(cohort.seeds_differ for cohort in cohorts.values()):
+    finished = [cohort for cohort in cohorts.values() if cohort.has_finished]
+    if seeds > 1 and finished and not any(cohort.seeds_differ for cohort in finished):
         notes.append("the fresh seeds gave identical runs (fixed start and full batch): one sample, not testable.")
     elif len(entrants) > 1 and seeds == 2:
         notes.append("two seeds: the intervals are very wide, so hardly anything can be told apart.")
     wanted = settings.reference or _default_reference(cohorts)
     if targets.reference is None:
-        notes.append("no entrant got better than its initial value.")
+        notes.append(_no_target(targets, scale, settings))
     elif targets.reference != wanted:
         notes.append(f"the targets are taken from {targets.reference}, because {wanted} diverged or did not improve.")
     for entrant in entrants:

@@ -70,6 +70,8 @@ def _about(entrant: RankedEntrant, facts: Facts) -> list[str]:
     if len(facts.ranking) > 1:
         if seeds < 2:
             said.append("With one seed no difference can be told from chance: race again with --seeds 5.")
+        elif entrant.tied_with and entrant.steps_to_target.median is not None and entrant.steps_to_target.low is None:
+            said.append(f"It cannot be told apart from {listed(entrant.tied_with)}: all {seeds} seeds gave one and the same run.")
         elif entrant.tied_with:
             said.append(f"It cannot be told apart from {listed(entrant.tied_with)} with {seeds} seeds.")
     if entrant.steps_to_target.reached == 0 and facts.target is not None:

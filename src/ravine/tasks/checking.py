@@ -82,26 +82,27 @@ def check_alike(splits: Splits) -> None:
 
 def check_run(task: "Task") -> None:
     """Raise `TaskError` unless one batch goes forwards and backwards as in training, and is evaluated to numbers."""
-    data = task.data
-    # Copies: a model that writes into its input must not reach the user's tensors.
-    batches = [take(tree, torch.arange(min(task.rows_per_step, rows(tree)))) for tree in (data.train, data.validation)]
-    where = f"task {task.name!r}"
+    data, where = task.data, f"task {task.name!r}"
     model = task.build(0)
     _check_repeatable(model, task.build(0), where)
-    objective, name = Objective(model, task).train(), name_of(task.step or task.loss)
+    objective = Objective(model, task).train()
     with isolated(0), torch.enable_grad():
-        loss = _run_loss(objective, batches[0], where)
-        _check_loss(loss, where, name)
-        if not loss.requires_grad:
-            remedy = "Leave out .detach(), .item() and torch.no_grad() on the way."
-            raise TaskError(f"{where}: the value of {name} does not depend on the parameters, so it has no gradient. {remedy}")
-        _check_gradient(objective, loss, where, batches[0])
+        _check_training(objective, data.train, where)
     objective.eval()
-    # A step may differentiate with respect to its inputs (a physics-informed loss), in evaluation too.
-    with isolated(0), torch.set_grad_enabled(task.step is not None):
-        where += ", in evaluation mode"
-        _check_loss(_run_loss(objective, batches[1], where), where, name)
-        _check_metrics(objective, batches[1], where)
+    # An evaluation that differentiates by its inputs (a physics-informed loss) works only while gradients are recorded.
+    for is_recording in (False, True):
+        with isolated(0), torch.set_grad_enabled(is_recording):
+            try:
+                _check_evaluation(objective, data.validation, f"{where}, in evaluation mode")
+                break
+            except TaskError as error:
+                if is_recording or not isinstance(error.__cause__, RuntimeError):
+                    raise
+
+
+def _batch(task: "Task", split: Tree) -> Tree:
+    """The first rows, copied: a model that writes into its input must not reach the user's tensors, nor the next call."""
+    return take(split, torch.arange(min(task.rows_per_step, rows(split))))
 
 
 def _check_repeatable(model: nn.Module, again: nn.Module, where: str) -> None:
@@ -113,16 +114,29 @@ def _check_repeatable(model: nn.Module, again: nn.Module, where: str) -> None:
             raise TaskError(f"{where}: model() gave another {name!r} when called again under the same seed. {remedy}")
 
 
-def _check_gradient(objective: Objective, loss: torch.Tensor, where: str, batch: Tree) -> None:
+def _check_training(objective: Objective, split: Tree, where: str) -> None:
+    task = objective.task
+    name, batch = name_of(task.step or task.loss), _batch(task, split)
+    loss = _run_loss(objective, batch, where)
+    _check_loss(loss, where, name)
+    if not loss.requires_grad:
+        remedy = "Leave out .detach(), .item() and torch.no_grad() on the way."
+        raise TaskError(f"{where}: the value of {name} does not depend on the parameters, so it has no gradient. {remedy}")
     parameters = [parameter for parameter in objective.parameters() if parameter.requires_grad]
     try:
-        # As the fleet does it; backward() would leave gradients on whatever else the loss reaches.
+        # Not backward(), which would leave gradients on whatever else of the user's the loss reaches.
         torch.autograd.grad(loss, parameters, allow_unused=True)
     except Exception as error:
         if "use_reentrant" in str(error):
-            given = "the model uses reentrant checkpointing, which cannot be differentiated by torch.autograd.grad"
-            raise TaskError(f"{where}: {given}. Pass use_reentrant=False to torch.utils.checkpoint.") from error
-        raise _failed(f"{where}: differentiating the loss", error, _hint(objective.task, batch, None)) from error
+            given = "the model uses reentrant checkpoints, which only loss.backward() can go through"
+            raise TaskError(f"{where}: {given}. Pass use_reentrant=False to torch.utils.checkpoint.checkpoint.") from error
+        raise _failed(f"{where}: differentiating the loss", error, _hint(task, batch, None)) from error
+
+
+def _check_evaluation(objective: Objective, split: Tree, where: str) -> None:
+    task = objective.task
+    _check_loss(_run_loss(objective, _batch(task, split), where), where, name_of(task.step or task.loss))
+    _check_metrics(objective, _batch(task, split), where)
 
 
 def _run_loss(objective: Objective, batch: Tree, where: str) -> Any:

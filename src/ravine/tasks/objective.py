@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
+from torch.utils import _pytree
 
 from ravine.base.errors import TaskError
 from ravine.tasks.splits import Tree
@@ -35,22 +36,25 @@ class Objective(nn.Module):
         if not evaluate:
             return self._loss(batch)
         if self.task.step is not None:
-            return {"loss": self.task.step(self.model, batch)} | {
-                name: metric(self.model, batch) for name, metric in self.task.metrics.items()
-            }
+            return {"loss": self._loss(batch)} | {name: metric(self.model, _own(batch)) for name, metric in self.task.metrics.items()}
         inputs, target = divide(batch)
         output = self.model(*inputs)
         return {"loss": self._criterion(output, target)} | {name: metric(output, target) for name, metric in self.task.metrics.items()}
 
     def _loss(self, batch: Tree) -> torch.Tensor:
         if self.task.step is not None:
-            return self.task.step(self.model, batch)
+            return self.task.step(self.model, _own(batch))
         inputs, target = divide(batch)
         return self._criterion(self.model(*inputs), target)
 
     def _criterion(self, output: Any, target: Any) -> torch.Tensor:
         assert self.task.loss is not None, "a task has a loss or a step"
         return self.task.loss(output, target)
+
+
+def _own(batch: Tree) -> Tree:
+    """The same tensors in containers of their own: a step may take its labels out of a dictionary with `pop`."""
+    return _pytree.tree_map(lambda leaf: leaf, batch)
 
 
 def divide(batch: Tree) -> tuple[tuple[Tree, ...], Tree]:

@@ -146,7 +146,7 @@ class Sum(nn.Module):
         return self.line(x.bfloat16()).float().sum(1, keepdim=True) + z
 
 
-mine = Task("narrow", Sum, (x, x, 3 * x), (x + 0.01, x, 2 * x), nn.functional.mse_loss, test=(x, x, x), batch_size=None)
+mine = Task("narrow", Sum, (x, x, 3 * x), (x + 0.01, x, 2 * x), nn.functional.mse_loss, test=(x, x, 3 * x), batch_size=None)
 """
 
 

@@ -228,6 +228,10 @@ def test_seeds_that_gave_one_run_are_one_sample(seeds):
     assert found.recommended.optimizer == "a"
 
 
+def test_an_entrant_that_failed_does_not_hide_that_the_others_are_one_sample():
+    assert IDENTICAL in ranking(copies(lanes("a", 50)), lanes("b", 50, diverged=range(9))).notes
+
+
 def test_seeds_that_differ_in_one_entrant_are_samples():
     found = ranking(lanes("a", 50), copies(lanes("b", 400, 0.9)))
     assert not found.pairs[0].is_tie
@@ -240,7 +244,9 @@ def test_a_metric_that_is_not_a_number_is_not_called_a_divergence():
     assert "metric 'f1' of a was not finite in 2 of 2 seeds." in found.notes
     assert not any("diverged in" in note for note in found.notes)
     assert found.entrants[1].final.mean is None
-    assert ranking(broken, metric="f1").recommended is None
+    alone = ranking(broken, metric="f1")
+    assert alone.recommended is None
+    assert IDENTICAL not in alone.notes
 
 
 def test_diverged_seeds_and_values_that_are_not_finite_are_counted_apart():
@@ -255,3 +261,17 @@ def test_where_nothing_got_better_nothing_is_recommended():
     assert "no entrant got better than its initial value." in found.notes
     assert found.entrants[0].final.mean == pytest.approx(2.2)
     assert found.recommended is None
+
+
+def test_what_was_won_in_half_of_the_seeds_is_recommended_with_a_note():
+    found = ranking(lanes("a", 50, seeds=2, diverged=(1,)))
+    assert "no entrant got better than its initial value in more than half of its seeds." in found.notes
+    assert found.recommended.optimizer == "a"
+
+
+def test_a_metric_without_a_value_at_the_start_gives_no_target_but_a_recommendation():
+    gone = np.where(np.array(STEPS) > 0, 0.0, math.nan)
+    late = [FinalLane("a", 0.1, x.seed, False, x.values + gone, x.validation_final) for x in lanes("a", 50)]
+    found = ranking(late, metric="f1")
+    assert "metric 'f1' was not finite before the first step, so there is no target to count steps to." in found.notes
+    assert (found.targets.used, found.recommended.optimizer) == (None, "a")

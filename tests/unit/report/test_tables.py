@@ -1,12 +1,13 @@
 import csv
 import io
+from dataclasses import replace
 
 import pytest
 
 import records_fixture
-from ravine.records import create, open_record, resume
-from ravine.report import lanes_csv, lanes_text, ranked_table, ranking_csv, table
-from ravine.report.tables import _digits, _ranks
+from ravine.records import Final, Lane, RankedEntrant, Steps, create, open_record, resume
+from ravine.report import Facts, lanes_csv, lanes_text, ranked_table, ranking_csv, table
+from ravine.report.tables import _digits, _ranks, row
 
 
 @pytest.fixture(scope="module")
@@ -123,3 +124,23 @@ def test_an_interval_has_the_decimals_of_its_middle(value, like, text):
 def test_runs_of_ranks_are_drawn_together():
     assert _ranks([2, 4, 3, 6]) == "#2–#4, #6"
     assert _ranks([]) == ""
+
+
+def test_one_sample_has_no_interval_and_a_metric_that_is_not_finite_is_not_called_diverged():
+    steps = Steps(240.0, None, None, 5, 5)
+    cells = {"lr": 1e-3, "lr_window_decades": 1.0, "at_grid_edge": False, "diverges_at_lr": None, "bytes_per_parameter": None}
+    one = RankedEntrant(
+        rank=1,
+        optimizer="adam",
+        tied_with=(),
+        steps_to_target=steps,
+        final=Final("f1", None, None, None),
+        **cells,
+        gradients_per_step=None,
+        seconds_per_step=None,
+    )
+    lane = Lane(lane=1, stage="final", optimizer="adam", lr=1e-3, schedule="constant", seed=1, status="done")
+    assert row(one, Facts({}, (lane,), (one,)))[5:7] == ["240", "not finite"]
+    assert row(one, Facts({}, (replace(lane, status="diverged"),), (one,)))[6] == "diverged"
+    partly = replace(one, steps_to_target=Steps(240.0, 200.0, None, 4, 5))
+    assert row(partly, Facts({}, (lane,), (partly,)))[5] == "240 [200, never]\n4 of 5 reached"

@@ -39,6 +39,12 @@ def test_ties_are_named():
     assert text.endswith("It cannot be told apart from adamw and lion with 5 seeds.")
 
 
+def test_one_run_under_many_seeds_is_said():
+    one = entrant(tied_with=("sgd",))
+    copied = replace(one, steps_to_target=Steps(100.0, None, None, 5, 5))
+    assert sentence(facts(copied, entrant(2, "sgd"))).endswith("It cannot be told apart from sgd: all 5 seeds gave one and the same run.")
+
+
 def test_a_recommendation_below_the_first_rank_says_why():
     text = sentence(facts(entrant(tied_with=("sgd",)), entrant(2, "sgd", ("adam",)), recommended="sgd"))
     assert text.startswith("Use sgd with lr=0.001 and the cosine schedule: as far as can be told as good as adam, the best estimate")

@@ -40,7 +40,7 @@ def test_a_derived_flag_is_no_setting():
     ("name", "settings", "message"),
     [
         ("adam", {"lr": -0.1}, r"lr=-0.1 for 'adam': must be at least 0"),
-        ("adam", {"lr": math.inf}, r"lr=inf for 'adam': must be .*below inf"),
+        ("adam", {"lr": math.inf}, r"lr=inf for 'adam': must be .*finite"),
         ("adam", {"lr": math.nan}, r"lr=nan for 'adam'"),
         ("adam", {"lr": "fast"}, r"lr='fast' for 'adam': must be a number"),
         ("adam", {"beta2": 1.0}, r"beta2=1.0 for 'adam': must be at least 0 and below 1. Leave it out to use the default."),

@@ -178,8 +178,7 @@ REGRESSION = {"model": lambda: nn.Linear(3, 1), "loss": functional.mse_loss}
         ),
         (
             {"model": Checkpointed},
-            "task 't': the model uses reentrant checkpointing, which cannot be differentiated by torch.autograd.grad. "
-            "Pass use_reentrant=False to torch.utils.checkpoint.",
+            "task 't': the model uses reentrant checkpoints, which only loss.backward() can go through. Pass use_reentrant=False",
         ),
     ],
 )
@@ -231,9 +230,20 @@ def physics(model, batch):
     return (slope - 1).square().mean()
 
 
-def test_steps_that_differentiate_and_checkpoints_that_allow_it_pass():
-    task(loss=None, step=physics).check()
-    task(model=lambda: Checkpointed(use_reentrant=False)).check()
+def popped(model, batch):
+    return functional.cross_entropy(model(batch["x"]), batch.pop("labels"))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"loss": None, "step": physics, "metrics": {"slope": physics}},
+        {"model": lambda: Checkpointed(use_reentrant=False)},
+        {"loss": None, "step": popped, "train": {"x": X, "labels": Y}, "validation": {"x": X, "labels": Y}, "metrics": {"again": popped}},
+    ],
+)
+def test_models_and_steps_that_need_gradients_or_their_batch_to_themselves(changes):
+    task(**changes).check()
 
 
 def test_parameters_that_are_not_numbers_repeat_themselves_too():

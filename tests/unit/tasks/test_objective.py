@@ -37,6 +37,18 @@ def test_a_step_sees_the_model_and_the_whole_batch_and_so_do_its_metrics():
     assert objective(batch, evaluate=True)["size"] == PAIR[0].abs().mean()
 
 
+def test_what_a_step_takes_out_of_its_batch_is_there_for_the_next_call():
+    def popped(model, batch):
+        return functional.cross_entropy(model(batch["x"]), batch.pop("y"))
+
+    own = task(loss=None, step=popped, metrics={"again": popped})
+    batch = {"x": PAIR[0], "y": PAIR[1]}
+    objective = Objective(own.build(0), own)
+    values = objective(batch, evaluate=True)
+    assert torch.equal(values["loss"], values["again"])
+    assert torch.equal(objective(batch), values["loss"])
+
+
 def test_parameters_carry_the_prefix_and_functional_call_works_under_vmap_and_grad():
     own = task()
     objective = Objective(own.build(0), own)
