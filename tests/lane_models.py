@@ -182,7 +182,7 @@ def buffers(tile, position):
 def slots(tile, position):
     """Slots of one lane: symbol by symbol, each as one flat vector."""
     if not hasattr(tile, "state"):
-        return [torch.cat([block[slot.symbol].reshape(-1) for block in tile._slots]) for slot in tile.lanes[0].rule.active_slots]
+        return [torch.cat([block.slots[slot.symbol].reshape(-1) for block in tile._blocks]) for slot in tile.lanes[0].rule.active_slots]
     for group, held in zip(tile.groups, tile.state.slots, strict=True):
         if group.start <= position < group.stop:
             return [

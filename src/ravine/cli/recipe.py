@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ravine.base.errors import InputError
 from ravine.cli import _files
 
 Record = Annotated[Path, typer.Argument(metavar="FILE.ravine", help="A record of a finished race.")]
@@ -20,6 +21,8 @@ def recipe(file: Record, *, out: Out = None, force: Force = False) -> None:
     The script is plain PyTorch and does not import ravine.
     """
     if out is not None:
+        if out.suffix == ".ravine":
+            raise InputError(f"{out} would be a record, not a script; give a name that ends in .py.", given=out)
         _files.check_new(out, force=force)
     from ravine._api import Result
 

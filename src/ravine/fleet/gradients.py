@@ -61,8 +61,8 @@ def single_gradient(
         objective: maps a batch to a scalar loss.
         parameters: what to differentiate by.
         batch: one batch.
-        accumulate: go through `.grad`, as `loss.backward()` does: hooks on accumulation and reentrant checkpoints
-            need it. Gradients are taken out of `.grad` again.
+        accumulate: go through `.grad`, as `loss.backward()` does, for hooks that wait for it. Gradients are taken
+            out of `.grad` again.
     """
     with torch.enable_grad():
         loss = objective(batch)

@@ -29,6 +29,9 @@ class StackedTile(Tile):
 
     def __init__(self, lanes: Sequence[Lane], models: Mapping[int, nn.Module], training: Training) -> None:
         super().__init__(lanes, training)
+        for model in models.values():
+            for name in training.support.unused:
+                model.get_parameter(name).requires_grad_(False)
         self.state = stack_models(self.lanes, self.groups, models)
         self._module = models[self.lanes[0].seed].train()
         self._names = [tuple(group.scalars(0, 1, training.horizon)) for group in self.groups]
@@ -85,7 +88,8 @@ class StackedTile(Tile):
 
     def parameters(self, position: int) -> dict[str, Tensor]:
         """See `Tile.parameters`."""
-        return {name: stack[position].clone() for name, stack in self.state.parameters.items()}
+        unused = {name: self.state.buffers[name] for name in sorted(self._training.support.unused)}
+        return {name: stack[position].clone() for name, stack in (self.state.parameters | unused).items()}
 
     def _eager(self, state: Any, packed: Sequence[Tensor], alive_L: Tensor, batch: Any) -> tuple[Tensor, Tensor]:
         new, loss_L, keep_L = self._functional(state, packed, alive_L, batch)

@@ -16,7 +16,7 @@ from ravine.fleet import habits
 from ravine.fleet.data import duplicate
 from ravine.fleet.memory import Footprint, measure
 from ravine.fleet.stacking import split_state
-from ravine.fleet.trial import Copy, alone, is_mixable, obstacle
+from ravine.fleet.trial import Copy, Single, alone, is_mixable, obstacle
 from ravine.tasks._randomness import isolated
 
 
@@ -34,6 +34,8 @@ class Support:
         writes_input: whether a forward writes into its batch.
         evaluates_with_gradients: whether an evaluation needs gradients to be recorded.
         accumulates: whether gradients must go through `.grad`.
+        unused: names of parameters that the training loss does not use. They stay as they are, as under torch.optim:
+            not even weight decay may touch them, for an evaluation may use them.
     """
 
     stackable: bool
@@ -44,6 +46,7 @@ class Support:
     writes_input: bool = False
     evaluates_with_gradients: bool = False
     accumulates: bool = False
+    unused: frozenset[str] = frozenset()
 
     @property
     def by_seed(self) -> bool:
@@ -63,15 +66,16 @@ def probe(
         batch: one training batch.
         other: the same model built under another seed, to find out whether weights and buffers are all that differs.
         second: another batch of the same shape; `batch` in reverse order when left out.
-        build: builds the model afresh, for those that cannot be copied.
+        build: builds `objective` afresh with the same weights, for models that cannot be copied.
 
     Raises:
         TaskError: the model is one that no engine here can train.
     """
     fresh = _copies(objective, build)
     _check_storages(objective)
-    accumulates = any(habits.accumulate_hooks(p) for p in objective.parameters()) or _refuses_grad(fresh, batch)
-    _check_layouts(fresh, batch, accumulates=accumulates)
+    accumulates = any(habits.accumulate_hooks(p) for p in objective.parameters())
+    single = alone(fresh, batch, 0, accumulate=accumulates)
+    _check_layouts(single)
     torch_draws, other_draws = habits.draws(fresh().train(), batch)
     with isolated(0):
         footprint = measure(fresh().train(), duplicate(batch))
@@ -89,6 +93,7 @@ def probe(
         writes_input=habits.writes_input(fresh(), batch),
         evaluates_with_gradients=habits.evaluates_with_gradients(fresh(), batch),
         accumulates=accumulates,
+        unused=single.unused,
     )
 
 
@@ -97,7 +102,7 @@ def _reason(objective: nn.Module, fresh: Copy, batches: list[Any], other: nn.Mod
     hooked = habits.backward_hook(objective)
     if hooked:
         return f"its {hooked} has a hook on the backward pass, which would not run"
-    changed = habits.changed_attribute(fresh, batches[0])
+    changed = habits.changed_attribute(fresh, [*batches, _repeated(batches[0])])
     if changed:
         return f"its forward changes Python state (attribute {changed})"
     if other is not None and not _same_function(fresh(), other, batches[0]):
@@ -131,20 +136,15 @@ def _check_storages(objective: nn.Module) -> None:
             raise TaskError(f"{names} are two Parameters on the same memory: tie them by assigning one Parameter to both places.")
 
 
-def _refuses_grad(fresh: Copy, batch: Any) -> bool:
-    try:
-        alone(fresh, batch, 0)
-    except RuntimeError as error:
-        if "use_reentrant" in str(error):
-            return True
-        raise
-    return False
-
-
-def _check_layouts(fresh: Copy, batch: Any, *, accumulates: bool) -> None:
-    for name, g in alone(fresh, batch, 0, accumulate=accumulates).gradients.items():
+def _check_layouts(single: Single) -> None:
+    for name, g in single.gradients.items():
         if g is not None and g.layout != torch.strided:
             raise TaskError(f"the gradient of {name} is sparse, which no optimiser here takes: build its layer with sparse=False.")
+
+
+def _repeated(batch: Any) -> Any:
+    """A batch of one example over and over: its means are others, which a batch in another order would not show."""
+    return pytree.tree_map(lambda leaf: leaf[:1].expand_as(leaf).clone(), batch)
 
 
 def _same_function(objective: nn.Module, other: nn.Module, batch: Any) -> bool:

@@ -138,5 +138,7 @@ def _explain(error: Exception) -> str:
     text = str(error)
     if ".item()" in text or "data-dependent control flow" in text:
         return "its forward reads a value out of a tensor (.item() or an if on data)"
+    if "requires_grad_()" in text or "does not require grad" in text:
+        return "its step differentiates by torch.autograd.grad (torch.func.grad can be stacked)"
     line = next((part.strip() for part in text.splitlines() if part.strip()), "")
     return f"{type(error).__name__} under vmap: {line[:160]}"

@@ -1,6 +1,8 @@
 """A race from plan to ranked record."""
 
+import sysconfig
 import time
+import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -10,7 +12,7 @@ from typing import Any
 import torch
 
 from ravine.base._seeds import derive
-from ravine.base.errors import InputError
+from ravine.base.errors import InputError, RavineError, TaskError
 from ravine.fleet import Evaluations, Fleet, Lane
 from ravine.race.executors import check_workers, choose_workers, make_executor
 from ravine.race.plan import TUNING_SEED, Entrant, Plan
@@ -45,17 +47,41 @@ def run_race(
     check_workers(workers)
     fleet = Fleet(plan.task, race_seed=plan.race_seed, device=find_device(device))
     plan.task.check()
+    splits = ranking_splits(plan)
     with create(path, force=force) as writer:
-        race = Race(plan, fleet, writer, observer or Silent(), workers=workers)
+        race = Race(plan, fleet, writer, observer or Silent(), splits=splits, workers=workers)
         try:
             race.run()
         except KeyboardInterrupt:
             race.close("interrupted")
             raise
-        except BaseException:
+        except BaseException as error:
             race.close("failed")
+            if isinstance(error, Exception) and not isinstance(error, RavineError) and (place := users_line(error)):
+                what = str(error).strip().splitlines()[0] if str(error).strip() else "no message"
+                raise TaskError(
+                    f"task {plan.task.name!r} raised {type(error).__name__} at {place} during the race: {what.rstrip('.')}. "
+                    f"The record {path} holds what was done."
+                ) from error
             raise
     return path
+
+
+def users_line(error: BaseException) -> str:
+    """Where in the user's own code an error arose, as "line N of FILE"; empty if no frame of it is the user's."""
+    others = (str(Path(__file__).parents[1]), str(Path(torch.__file__).parent), sysconfig.get_path("stdlib"), "<")
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(others)]
+    return f"line {frames[-1].lineno} of {frames[-1].filename}" if frames else ""
+
+
+def ranking_splits(plan: Plan) -> tuple[dict[str, Any], str]:
+    """What is tuned on ("validation") and ranked on ("test"), and a note where one split had to be cut in two."""
+    data = plan.task.data
+    if data.test is not None:
+        return {"validation": data.validation, "test": data.test}, ""
+    validation, test = split_validation(data.validation, derive(plan.race_seed, "split"))
+    note = "the task has no test split: its validation split was cut in two by seed, one half to tune on, one to rank on"
+    return {"validation": validation, "test": test}, note
 
 
 def find_device(name: str) -> str:
@@ -81,15 +107,26 @@ class Race:
         fleet: copies of the task's model.
         writer: the open record.
         observer: told of everything as it happens.
+        splits: what is tuned and ranked on, and a note (`ranking_splits`).
         workers: processes that share the lanes, or "auto".
     """
 
-    def __init__(self, plan: Plan, fleet: Fleet, writer: Writer, observer: Observer, *, workers: int | str = 1) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        fleet: Fleet,
+        writer: Writer,
+        observer: Observer,
+        *,
+        splits: tuple[dict[str, Any], str],
+        workers: int | str = 1,
+    ) -> None:
         self.plan, self._fleet, self._workers = plan, fleet, workers
         self._writer, self._observer = writer, observer
         self._scribe = Scribe(writer, observer)
         self._started, self._next_lane, self._engine = time.perf_counter(), 0, dict[str, Any]()
-        self._splits, self._notes = self._ranking_splits()
+        self._splits, note = splits
+        self._notes = [*plan.notes, *([note] if note else [])]
         higher = plan.task.higher_is_better(plan.task.rank_by)
         self.searches = {e.label: RateSearch(e, higher_is_better=higher, extends=plan.extends) for e in plan.entrants}
         writer.set_meta("created", datetime.now(UTC).isoformat(timespec="seconds"))
@@ -118,14 +155,6 @@ class Race:
         self._writer.set_meta("wall_s", round(time.perf_counter() - self._started, 3))
         self._writer.set_meta("notes", list(self._notes))
         self._writer.flush()
-
-    def _ranking_splits(self) -> tuple[dict[str, Any], list[str]]:
-        data = self.plan.task.data
-        if data.test is not None:
-            return {"validation": data.validation, "test": data.test}, list(self.plan.notes)
-        validation, test = split_validation(data.validation, derive(self.plan.race_seed, "split"))
-        note = "the task has no test split: its validation split was cut in two by seed, one half to tune on, one to rank on"
-        return {"validation": validation, "test": test}, [*self.plan.notes, note]
 
     def _tune(self, grids: Mapping[str, Sequence[float]], stage: str) -> None:
         entries = [self._entry("tune", self.searches[label].entrant, lr, TUNING_SEED) for label, rates in grids.items() for lr in rates]
@@ -215,7 +244,6 @@ class Race:
             metric=metric,
             higher_is_better=task.higher_is_better(metric),
             target=self.plan.target,
-            at_grid_edge={label: search.at_edge for label, search in self.searches.items()},
             cost=self._costs(),
         )
         ranking = rank([lane for search in self.searches.values() for lane in search.tuned_lanes()], final, settings)

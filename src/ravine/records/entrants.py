@@ -160,6 +160,12 @@ def lr_window_decades(tuned: Iterable[TunedLane], *, initial: float, sign: float
     return math.log10(lanes[last].lr / lanes[first].lr)
 
 
+def is_at_edge(tuned: Iterable[TunedLane], lr: float) -> bool:
+    """Whether the ranked rate is the lowest or the highest of those tuned, so that a better one may lie beyond."""
+    rates = [lane.lr for lane in tuned]
+    return bool(rates) and lr in (min(rates), max(rates))
+
+
 def diverges_at_lr(tuned: Iterable[TunedLane], *, above: float) -> float | None:
     """Lowest tuned rate above `above` that diverged or stayed stuck; None where none did."""
     return min((lane.lr for lane in tuned if lane.lr > above and (lane.diverged or lane.stuck)), default=None)

@@ -11,7 +11,7 @@ import numpy as np
 from ravine.base._checks import unknown_name
 from ravine.base.errors import InputError
 from ravine.records.comparison import SMALLEST_TIME_GAP, Contestant, Pair, Scale, compare, restricted
-from ravine.records.entrants import Cohort, FinalLane, TunedLane, chosen_cohorts, diverges_at_lr, lr_window_decades
+from ravine.records.entrants import Cohort, FinalLane, TunedLane, chosen_cohorts, diverges_at_lr, is_at_edge, lr_window_decades
 from ravine.records.rows import Final, RankedEntrant, Steps
 from ravine.records.statistics import mean_interval, median_interval, steps_to_target
 from ravine.records.targets import SMALLEST_REGRET, Targets, find_targets
@@ -51,7 +51,6 @@ class RankingSettings:
         target: the user's own target; None for the medium target.
         reference: entrant that the targets are taken from; None for "adamw" where it was raced, else the first.
         alpha: bound on the chance of any false difference in the whole race.
-        at_grid_edge: entrants whose best rate sits at the end of the extended grid.
         cost: by entrant.
     """
 
@@ -61,7 +60,6 @@ class RankingSettings:
     target: float | None = None
     reference: str | None = None
     alpha: float = ALPHA
-    at_grid_edge: Mapping[str, bool] = field(default_factory=dict)
     cost: Mapping[str, Cost] = field(default_factory=dict)
 
 
@@ -118,7 +116,7 @@ def rank(tuned: Sequence[TunedLane], final: Sequence[FinalLane], settings: Ranki
                 tied_with=ties[name],
                 lr=cohorts[name].lr,
                 lr_window_decades=lr_window_decades(own, initial=initial, sign=sign),
-                at_grid_edge=bool(settings.at_grid_edge.get(name, False)),
+                at_grid_edge=is_at_edge(own, cohorts[name].lr),
                 diverges_at_lr=diverges_at_lr(own, above=cohorts[name].lr),
                 steps_to_target=_steps(contestant),
                 final=_final(cohorts[name], settings.metric, sign),

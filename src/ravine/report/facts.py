@@ -63,7 +63,7 @@ class Facts:
 
     @property
     def status(self) -> str:
-        """One of "running", "done" and "interrupted"."""
+        """One of "running", "done", "interrupted" and "failed"."""
         return str(self.meta.get("status", "done"))
 
     @property

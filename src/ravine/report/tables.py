@@ -2,7 +2,6 @@
 
 import csv
 import io
-import math
 import textwrap
 from collections.abc import Iterable, Sequence
 
@@ -13,7 +12,7 @@ from rich.table import Table
 
 from ravine.records import Lane, RankedEntrant, Record
 from ravine.report.facts import Facts, read_facts
-from ravine.report.wording import rate, sentence
+from ravine.report.wording import digits, rate, sentence
 
 WIDTH = 100
 
@@ -120,7 +119,8 @@ def explanations(facts: Facts) -> list[str]:
     mean = "mean [95 % interval]" if seeds > 1 else "one value"
     lines = [
         f"Steps: median over {seeds} fresh {'seeds [interval of the median]' if seeds > 1 else 'seed'}, held for two evaluations.{goal}",
-        f"Final: {mean}. Window: decades of rates within 5 % of the best. Tied: cannot be told apart (paired over seeds, Holm-adjusted).",
+        f"Final: {mean}. Window: decades of rates within 5 % of the way from the best back to the start. "
+        "Tied: cannot be told apart (paired over seeds, Holm-adjusted).",
     ]
     if facts.shared_lr is not None:
         return [*lines, "Rates: shared rate, not a fair comparison."]
@@ -129,7 +129,16 @@ def explanations(facts: Facts) -> list[str]:
     cost = f"; {budget:,} gradient evaluations in all" if isinstance(budget, int) else ""
     counts = sorted({len({lane.lr for lane in tuned if lane.optimizer == entrant.optimizer}) for entrant in facts.ranking})
     number = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-    return [*lines, f"Rates: {number} an optimiser, tuned on the validation split with one seed, the best two raced on fresh seeds{cost}."]
+    finalists = _finalists(facts)
+    return [*lines, f"Rates: {number} an optimiser, tuned on the validation split with one seed, {finalists} raced on fresh seeds{cost}."]
+
+
+def _finalists(facts: Facts) -> str:
+    """How many rates of an optimiser ran in the final: one where the others diverged or only one was given."""
+    rates = {(lane.optimizer, lane.lr) for lane in facts.lanes if lane.stage == "final"}
+    counts = sorted({sum(name == entrant.optimizer for name, _ in rates) for entrant in facts.ranking} - {0})
+    words = [{1: "one", 2: "two"}.get(count, str(count)) for count in counts]
+    return " ".join(["the best", " or ".join(words)]).rstrip()
 
 
 def _ranks(ranks: Sequence[int]) -> str:
@@ -158,19 +167,12 @@ def _final(entrant: RankedEntrant, facts: Facts) -> str:
     if entrant.final.mean is None:
         return "diverged" if any(lane.status == "diverged" for lane in facts.final_lanes(entrant)) else "not finite"
     mean, low, high = (
-        "" if value is None else _digits(value, entrant.final.mean) for value in (entrant.final.mean, entrant.final.low, entrant.final.high)
+        "" if value is None else digits(value, entrant.final.mean) for value in (entrant.final.mean, entrant.final.low, entrant.final.high)
     )
     text = f"{mean} [{low}, {high}]" if low else mean
     lanes = facts.final_lanes(entrant)
     lost = sum(lane.status == "diverged" for lane in lanes)
     return f"{text}\n{lost} of {len(lanes)} diverged" if lost else text
-
-
-def _digits(value: float, like: float) -> str:
-    """`value` with the decimals that show three digits of `like`, so that an interval's ends line up with its middle."""
-    if like == 0 or not 1e-4 <= abs(like) < 1e6:
-        return f"{value:.3g}"
-    return f"{value:.{max(0, 2 - math.floor(math.log10(abs(like))))}f}"
 
 
 def _ranked_table(facts: Facts) -> Table:

@@ -1,11 +1,17 @@
 """Which sentence the numbers permit: never more than was measured, ties named, what is missing said."""
 
+import math
 from collections.abc import Sequence
 
 from ravine.records import RankedEntrant, is_fragile
 from ravine.report.facts import Facts
 
 SCOPE = "among those raced, on this model, data, batch size and horizon"
+UNFINISHED = {
+    "interrupted": "The race was interrupted, so this is partial: the record holds what was done; race it again with --force.",
+    "failed": "The race ended with an error before it was done, so this is partial: mend the cause and race it again with --force.",
+    "running": "The race is still running, or was killed, so this is partial.",
+}
 
 
 def listed(names: Sequence[str]) -> str:
@@ -16,6 +22,13 @@ def listed(names: Sequence[str]) -> str:
 def rate(lr: float) -> str:
     """A learning rate to three digits."""
     return f"{lr:.3g}"
+
+
+def digits(value: float, like: float) -> str:
+    """`value` with the decimals that show three digits of `like`, so that numbers side by side line up."""
+    if like == 0 or not 1e-4 <= abs(like) < 1e6:
+        return f"{value:.3g}"
+    return f"{value:.{max(0, 2 - math.floor(math.log10(abs(like))))}f}"
 
 
 def sentence(facts: Facts) -> str:
@@ -37,9 +50,19 @@ def _verdict(facts: Facts) -> str:
         return f"{head} the best rate found for the only optimiser raced, on this model, data, batch size and horizon."
     entrant = _chosen(facts)
     if entrant is not None and entrant.rank > 1:
-        best = facts.ranking[0].optimizer
-        return f"{head} as far as can be told as good as {best}, the best estimate, and the cheaper, wider or simpler {SCOPE}."
+        best = facts.ranking[0]
+        return f"{head} as far as can be told as good as {best.optimizer}, the best estimate {SCOPE}, and {_preferred_for(entrant, best)}."
     return f"{head} the best estimate {SCOPE}."
+
+
+def _preferred_for(entrant: RankedEntrant, best: RankedEntrant) -> str:
+    """The criterion that put `entrant` before the best estimate, in the order in which the ranking asks (protocol, "The recommendation")."""
+    gradients, most = (math.inf if one.gradients_per_step is None else one.gradients_per_step for one in (entrant, best))
+    if gradients < most:
+        return f"cheaper, with fewer gradients a step"
+    if entrant.lr_window_decades > best.lr_window_decades:
+        return f"with a wider window of good rates ({entrant.lr_window_decades:.2g} decades against {best.lr_window_decades:.2g})"
+    return "simpler, with fewer hypers"
 
 
 def _nothing_recommended(facts: Facts) -> str:
@@ -47,7 +70,10 @@ def _nothing_recommended(facts: Facts) -> str:
         advice = "train longer with --steps, or give other rates in --lrs"
         return f"No optimiser got better than its initial value, so nothing is recommended: {advice}."
     if any(lane.status == "diverged" for entrant in facts.ranking for lane in facts.final_lanes(entrant)):
-        return "Every lane of the final diverged, so nothing is recommended: give lower rates in --lrs, or run `ravine doctor`."
+        return (
+            "Every lane of the final diverged, so nothing is recommended: give lower rates with --lrs, "
+            "or look at the data, the loss and the initialisation."
+        )
     advice = f"rank by another metric, or make {facts.metric!r} finite on the {facts.split} split"
     return f"The metric {facts.metric!r} was not finite in any lane of the final, so nothing is recommended: {advice}."
 
@@ -57,10 +83,8 @@ def _qualifications(facts: Facts) -> list[str]:
     entrant = _chosen(facts)
     if entrant is not None and facts.shared_lr is None:
         said += _about(entrant, facts)
-    if facts.status == "interrupted":
-        said.append("The race was interrupted, so this is partial: go on with --resume.")
-    elif facts.status == "running":
-        said.append("The race is still running, so this is partial.")
+    if facts.status in UNFINISHED:
+        said.append(UNFINISHED[facts.status])
     return said
 
 
@@ -74,6 +98,9 @@ def _about(entrant: RankedEntrant, facts: Facts) -> list[str]:
             said.append(f"It cannot be told apart from {listed(entrant.tied_with)}: all {seeds} seeds gave one and the same run.")
         elif entrant.tied_with:
             said.append(f"It cannot be told apart from {listed(entrant.tied_with)} with {seeds} seeds.")
+    said += _better_ends(entrant, facts)
+    if _ends_short(entrant, facts):
+        said.append(f"It reached the target, but then got worse: it ends at {entrant.final.mean:.3g} against {facts.target:.3g}.")
     if entrant.steps_to_target.reached == 0 and facts.target is not None:
         said.append("It never reached the target, so it is judged by its final value alone.")
     if entrant.at_grid_edge:
@@ -85,6 +112,37 @@ def _about(entrant: RankedEntrant, facts: Facts) -> list[str]:
     if lost:
         said.append(f"It diverged in {lost} of {seeds} seeds.")
     return said
+
+
+def _better_ends(entrant: RankedEntrant, facts: Facts) -> list[str]:
+    """Whoever is told apart from `entrant` by a better final value: fast to the target does not mean best at the end."""
+    means = {other.optimizer: other.final.mean for other in facts.ranking}
+    word = "higher" if facts.higher_is_better else "lower"
+    said = []
+    for pair in facts.meta.get("pairs") or []:
+        names, gap = (pair["first"], pair["second"]), pair["final"]["mean"]
+        if entrant.optimizer not in names or "final" not in pair["told_apart_by"] or gap is None:
+            continue
+        is_first = entrant.optimizer == names[0]
+        # The gap is second less first.
+        if (gap > 0) != (is_first == facts.higher_is_better):
+            continue
+        other = names[1] if is_first else names[0]
+        theirs, own = means.get(other), entrant.final.mean
+        if theirs is None or own is None or theirs == own or (theirs > own) != facts.higher_is_better:
+            # Means leave out seeds that diverged, pairs count them: the two may disagree.
+            said.append(f"{other} ends {word}, seed by seed.")
+            continue
+        like = min(abs(theirs), abs(own), 10 * abs(theirs - own))
+        said.append(f"{other} ends {word}: {digits(theirs, like)} against {digits(own, like)}.")
+    return said
+
+
+def _ends_short(entrant: RankedEntrant, facts: Facts) -> bool:
+    mean, target = entrant.final.mean, facts.target
+    if mean is None or target is None or entrant.steps_to_target.reached == 0:
+        return False
+    return mean < target if facts.higher_is_better else mean > target
 
 
 def _chosen(facts: Facts) -> RankedEntrant | None:

@@ -1,10 +1,11 @@
 """Batches as a function of the seed."""
 
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ravine.fleet.data import BatchOrder, gather, size, slices, to_device
+from ravine.fleet.data import BatchOrder, duplicate, gather, rewrap, size, slices, to_device
 
 
 @given(rows=st.integers(2, 40), batch=st.integers(1, 12), seed=st.integers(0, 2**62))
@@ -63,6 +64,21 @@ def test_slices_cover_a_split_in_order():
     assert [count for _, count in pieces] == [3, 3, 1]
     assert torch.cat([piece["y"] for piece, _ in pieces]).tolist() == list(range(0, 14, 2))
     assert size(tree) == 7
+
+
+@pytest.mark.parametrize("copy", [False, True])
+def test_slices_are_views_unless_copies_are_asked_for(copy):
+    tree = (torch.arange(7),)
+    slices(tree, 7, copy=copy)[0][0][0].zero_()
+    assert (tree[0].sum() > 0) == copy
+
+
+def test_duplicates_share_nothing_and_rewrapped_trees_share_their_tensors():
+    tree = {"x": torch.arange(3)}
+    second, third = duplicate(tree), rewrap(tree)
+    assert second["x"].data_ptr() != tree["x"].data_ptr()
+    assert third.pop("x") is tree["x"]
+    assert torch.equal(second["x"], tree["x"])
 
 
 def test_to_device_moves_every_leaf():

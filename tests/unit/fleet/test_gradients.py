@@ -52,9 +52,22 @@ def test_metrics_are_those_of_each_lane_in_evaluation_mode(name):
                 torch.testing.assert_close(values[metric][lane], value)
 
 
-def test_unused_parameters_get_zeros():
+@pytest.mark.parametrize("accumulate", [False, True])
+def test_unused_parameters_get_none(accumulate):
     used, unused = nn.Linear(2, 1), nn.Parameter(torch.ones(3))
-    gradients, loss = single_gradient(nn.Sequential(used), [used.weight, unused], torch.ones(1, 2))
+    gradients, loss = single_gradient(nn.Sequential(used), [used.weight, unused], torch.ones(1, 2), accumulate=accumulate)
     assert gradients[0].tolist() == [[1.0, 1.0]]
-    assert gradients[1].tolist() == [0.0, 0.0, 0.0]
+    assert gradients[1] is None
+    assert used.weight.grad is None
     assert not loss.requires_grad
+
+
+def test_hooks_on_accumulation_run_where_gradients_accumulate():
+    layer = nn.Linear(2, 1)
+
+    def triple(p):
+        p.grad.mul_(3)
+
+    layer.weight.register_post_accumulate_grad_hook(triple)
+    gradients, _ = single_gradient(layer, [layer.weight], torch.ones(1, 2), accumulate=True)
+    assert gradients[0].tolist() == [[3.0, 3.0]]

@@ -8,7 +8,7 @@ import torch
 from lane_models import lanes
 from ravine.fleet.lanes import group_lanes
 from ravine.fleet.stacking import Replicas
-from ravine.fleet.stepping import finite_lanes, keep_frozen, propose
+from ravine.fleet.stepping import finite_lanes, in_float32, keep_frozen, propose
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
@@ -51,3 +51,13 @@ def test_a_proposal_changes_nothing_in_place():
     assert torch.equal(state.parameters["w"], torch.ones(2, 3))
     assert not state.slots[0]["m"]["w"].any()
     assert new.parameters["w"][:, 0].tolist() == pytest.approx([0.9, 0.8])
+
+
+def test_finiteness_is_judged_in_the_losses_own_dtype():
+    loss_L = torch.tensor([1e60, -1e60, math.inf, math.nan, 2.0], dtype=torch.float64)
+    assert finite_lanes(loss_L, {"w": torch.zeros(5, 2)}).tolist() == [True, True, False, False, True]
+    assert finite_lanes(loss_L[:1] * 0, {"w": torch.full((1, 2), 1e60, dtype=torch.float64)}).tolist() == [True]
+    largest = torch.finfo(torch.float32).max
+    assert in_float32(loss_L)[[0, 1, 2, 4]].tolist() == [largest, -largest, math.inf, 2.0]
+    assert in_float32(loss_L)[3].isnan()
+    assert in_float32(torch.tensor(3.0, dtype=torch.bfloat16)).dtype == torch.float32

@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from lane_models import HELD, fleet
+from ravine.base.errors import TaskError
 from ravine.fleet.data import gather
 from ravine.fleet.support import probe
 
@@ -157,3 +158,22 @@ def test_a_value_that_differs_by_seed_must_be_a_buffer(registered):
     support = probe(Hidden(0, registered=registered), torch.ones(4, 3), Hidden(1, registered=registered))
     assert support.stackable == registered
     assert registered or "neither parameter nor buffer" in support.reason
+
+
+def test_lanes_of_several_seeds_are_kept_apart_where_python_looks_at_the_batch():
+    looks = probe(Model(lambda layer, x: x * (2.0 if x.sum() > 0 else 1.0)), X)
+    assert (looks.stackable, looks.is_mixable, looks.by_seed, looks.draws_random) == (True, False, True, False)
+    plain = probe(Model(lambda layer, x: x), X)
+    assert (plain.is_mixable, plain.by_seed) == (True, False)
+
+
+def test_a_model_that_cannot_be_copied_is_built_again_or_refused():
+    def build():
+        torch.manual_seed(0)
+        model = Model(lambda layer, x: x)
+        model.twice = model.layer.weight * 2
+        return model
+
+    assert probe(build(), X, build=build).stackable
+    with pytest.raises(TaskError, match="cannot be copied"):
+        probe(build(), X)

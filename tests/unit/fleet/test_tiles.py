@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from lane_models import fleet, lanes
 from ravine.fleet.tiles import weighted_mean
@@ -28,13 +27,16 @@ def test_a_lane_that_is_no_number_spoils_no_other_mean():
     assert found[1] == 2.0
 
 
-def test_evaluation_uses_a_copy():
-    module = nn.Sequential(nn.Linear(1, 1), nn.Dropout())
-    training, evaluation = modules_by_mode(module)
-    assert training is module
-    assert training.training
-    assert not evaluation.training
-    assert not evaluation[1].training
+@pytest.mark.parametrize("mode", ["loop", "stacked"])
+def test_evaluation_leaves_the_module_in_training_mode(mode):
+    engine = fleet("cnn")
+    tile = engine._tile(lanes(("sgd", {"lr": 0.1})), mode, 4)
+    modes = []
+    tile._module.register_forward_pre_hook(lambda module, _: modes.append(module.training))
+    tile.metrics(engine.task.data.validation, 100)
+    tile.run(1)
+    assert modes == [False, True]
+    assert all(part.training for part in tile._module.modules())
 
 
 def test_batches_of_one_seed_are_shared_and_of_several_are_stacked():

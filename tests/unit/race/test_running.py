@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ravine.base.errors import InputError, RecordError
+from ravine.base.errors import DataError, InputError, RecordError, TaskError
 from ravine.race import running
 from ravine.race.plan import make_plan
 from ravine.race.running import find_device, run_race
@@ -173,8 +173,9 @@ def test_an_interrupted_race_leaves_a_record_that_says_so(tmp_path):
 
 
 def test_a_race_that_fails_says_so(tmp_path, monkeypatch):
-    monkeypatch.setattr(running, "rank", lambda *_: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
+    # A defect of ours keeps its own traceback.
+    monkeypatch.setattr(running, "rank", None)
+    with pytest.raises(TypeError):
         race(tmp_path / "a.ravine")
     assert Facts(tmp_path / "a.ravine").meta["status"] == "failed"
 
@@ -310,3 +311,34 @@ def test_bad_workers_are_refused_before_a_record_is_made(tmp_path):
 
 def test_losses_are_finite_numbers(small):
     assert all(np.isfinite(losses).all() for losses in small.losses.values())
+
+
+class Late(nn.Linear):
+    """Raises after some calls, as a user's model does on rare data."""
+
+    calls = 0
+
+    def forward(self, x):
+        Late.calls += 1
+        if Late.calls > 200:
+            raise RuntimeError("rare data.")
+        return super().forward(x)
+
+
+def test_an_error_of_the_user_s_code_in_mid_race_is_one_sentence(tmp_path):
+    Late.calls = 0
+    x = torch.rand(32, 1)
+    task = Task("late", lambda: Late(1, 1), (x, x), (x, x), nn.functional.mse_loss, batch_size=8)
+    message = r"^task 'late' raised RuntimeError at line \d+ of .*test_running.py during the race: rare data\. The record .* holds"
+    with pytest.raises(TaskError, match=message):
+        run_race(make_plan(task, optimizers=["sgd"], steps=100, seeds=2), tmp_path / "a.ravine")
+    with open_record(tmp_path / "a.ravine") as record:
+        assert record.meta["status"] == "failed"
+
+
+def test_a_validation_split_that_cannot_be_cut_leaves_no_record(tmp_path):
+    x = torch.rand(8, 1)
+    task = Task("one", lambda: nn.Linear(1, 1), (x, x), (x[:1], x[:1]), nn.functional.mse_loss)
+    with pytest.raises(DataError):
+        run_race(make_plan(task, optimizers=["sgd"], steps=2, seeds=2), tmp_path / "a.ravine")
+    assert list(tmp_path.iterdir()) == []

@@ -136,16 +136,23 @@ def test_a_metric_that_should_rise_ranks_the_other_way_round():
 
 def test_tuning_gives_window_divergence_and_edge():
     tuned = [TunedLane("a", 10.0**-e, v, math.isnan(v), False) for e, v in [(3, 0.21), (2, 0.2), (1, 0.22), (0.7, math.nan), (0, math.nan)]]
-    entrant = ranking(lanes("a", 50, lr=0.1), tuned=tuned, at_grid_edge={"a": True}).entrants[0]
+    entrant = ranking(lanes("a", 50, lr=0.1), tuned=tuned).entrants[0]
     assert entrant.lr_window_decades == pytest.approx(2.0)
     assert entrant.diverges_at_lr == pytest.approx(10**-0.7)
     assert is_fragile(entrant)
-    assert entrant.at_grid_edge
+    assert not entrant.at_grid_edge
+
+
+@pytest.mark.parametrize(("lr", "at_edge"), [(0.001, True), (0.01, False), (0.1, True)])
+def test_the_edge_is_that_of_the_ranked_rate(lr, at_edge):
+    tuned = [TunedLane("a", 10.0**-e, 0.2, False, False) for e in (3, 2, 1)]
+    entrant = ranking(lanes("a", 50, lr=lr), tuned=[*tuned, TunedLane("b", 1.0, 0.2, False, False)]).entrants[0]
+    assert entrant.at_grid_edge == at_edge
 
 
 def test_fragile_and_untuned_entrants_are_noted():
     tuned = [TunedLane("a", 0.1, 0.2, False, False), TunedLane("a", 0.25, math.nan, True, False)]
-    notes = ranking(lanes("a", 50), tuned=tuned, at_grid_edge={"a": True}).notes
+    notes = ranking(lanes("a", 50), tuned=tuned).notes
     assert any("fragile" in note and "warm up or clip" in note for note in notes)
     assert any("not tuned" in note for note in notes)
 

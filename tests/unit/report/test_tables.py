@@ -7,7 +7,7 @@ import pytest
 import records_fixture
 from ravine.records import Final, Lane, RankedEntrant, Steps, create, open_record, resume
 from ravine.report import Facts, lanes_csv, lanes_text, ranked_table, ranking_csv, table
-from ravine.report.tables import _digits, _ranks, row
+from ravine.report.tables import _ranks, explanations, row
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,8 @@ def test_target_protocol_notes_and_sentence_stand_below(record):
     text = table(record).replace("\n", " ")
     for words in (
         "Target: test loss <= ",
-        "tuned on the validation split with one seed",
+        "within 5 % of the way from the best back to the start",
+        "tuned on the validation split with one seed, the best two raced",
         "3,600 gradient evaluations",
         "wild diverged in 5 of 5 seeds",
     ):
@@ -113,14 +114,6 @@ def test_lanes_csv_has_one_row_a_lane_and_a_column_a_hyper(record):
     assert [int(row["lane"]) for row in rows] == [lane.lane for lane in record.lanes()]
 
 
-@pytest.mark.parametrize(
-    ("value", "like", "text"),
-    [(0.2001, 0.197, "0.200"), (12.3456, 11.0, "12.3"), (1234.5, 1000.0, "1234"), (3e-6, 2e-6, "3e-06"), (0.1, 0.0, "0.1")],
-)
-def test_an_interval_has_the_decimals_of_its_middle(value, like, text):
-    assert _digits(value, like) == text
-
-
 def test_runs_of_ranks_are_drawn_together():
     assert _ranks([2, 4, 3, 6]) == "#2–#4, #6"
     assert _ranks([]) == ""
@@ -144,3 +137,15 @@ def test_one_sample_has_no_interval_and_a_metric_that_is_not_finite_is_not_calle
     assert row(one, Facts({}, (replace(lane, status="diverged"),), (one,)))[6] == "diverged"
     partly = replace(one, steps_to_target=Steps(240.0, 200.0, None, 4, 5))
     assert row(partly, Facts({}, (lane,), (partly,)))[5] == "240 [200, never]\n4 of 5 reached"
+
+
+@pytest.mark.parametrize(
+    ("rates", "words"), [((1, 1), "the best one raced"), ((1, 2), "the best one or two raced"), ((2, 2), "the best two raced")]
+)
+def test_as_many_rates_are_said_to_have_raced_as_did(record, rates, words):
+    entrants = tuple(record.ranking()[:2])
+    keep = [lane for lane in record.lanes() if lane.stage == "tune"]
+    for entrant, count in zip(entrants, rates, strict=True):
+        found = sorted({lane.lr for lane in record.lanes(stage="final", optimizer=entrant.optimizer)})[:count]
+        keep += [lane for lane in record.lanes(stage="final", optimizer=entrant.optimizer) if lane.lr in found]
+    assert words in explanations(Facts(record.meta, tuple(keep), entrants))[-1]

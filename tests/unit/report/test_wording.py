@@ -4,7 +4,7 @@ import pytest
 
 from ravine.records import Final, Lane, RankedEntrant, Steps
 from ravine.report import Facts, sentence
-from ravine.report.wording import listed
+from ravine.report.wording import digits, listed
 
 SCOPE = "among those raced, on this model, data, batch size and horizon"
 
@@ -47,8 +47,22 @@ def test_one_run_under_many_seeds_is_said():
 
 def test_a_recommendation_below_the_first_rank_says_why():
     text = sentence(facts(entrant(tied_with=("sgd",)), entrant(2, "sgd", ("adam",)), recommended="sgd"))
-    assert text.startswith("Use sgd with lr=0.001 and the cosine schedule: as far as can be told as good as adam, the best estimate")
-    assert SCOPE in text
+    head = "Use sgd with lr=0.001 and the cosine schedule: as far as can be told as good as adam, the best estimate"
+    assert text.startswith(f"{head} {SCOPE}, and simpler, with fewer hypers.")
+
+
+@pytest.mark.parametrize(
+    ("best", "chosen", "words"),
+    [
+        ({"gradients_per_step": 2.0}, {}, "and cheaper, with fewer gradients a step."),
+        ({"gradients_per_step": None}, {"lr_window_decades": 2.0}, "and cheaper, with fewer gradients a step."),
+        ({}, {"lr_window_decades": 1.5}, "and with a wider window of good rates (1.5 decades against 1)."),
+        ({}, {}, "and simpler, with fewer hypers."),
+    ],
+)
+def test_the_criterion_that_decided_is_named(best, chosen, words):
+    pair = entrant(tied_with=("sgd",), **best), entrant(2, "sgd", ("adam",), **chosen)
+    assert words in sentence(facts(*pair, recommended="sgd"))
 
 
 def test_a_lone_entrant_is_not_called_best():
@@ -92,7 +106,8 @@ def test_when_everything_diverged_nothing_is_recommended():
     failed = entrant(mean=None, reached=0), entrant(2, "sgd", mean=None, reached=0)
     lane = Lane(lane=1, stage="final", optimizer="adam", lr=1e-3, schedule="cosine", seed=1, status="diverged")
     text = sentence(facts(*failed, lanes=[lane], recommended=None))
-    assert text.startswith("Every lane of the final diverged, so nothing is recommended")
+    assert text.startswith("Every lane of the final diverged, so nothing is recommended: give lower rates with --lrs, or look at the data")
+    assert "doctor" not in text
 
 
 def test_a_metric_that_was_never_finite_is_named_and_nothing_called_diverged():
@@ -107,7 +122,14 @@ def test_where_nothing_got_better_the_sentence_says_so():
     assert text.startswith("No optimiser got better than its initial value, so nothing is recommended")
 
 
-@pytest.mark.parametrize(("status", "words"), [("interrupted", "go on with --resume"), ("running", "still running")])
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        ("interrupted", "the record holds what was done; race it again with --force"),
+        ("failed", "The race ended with an error before it was done"),
+        ("running", "The race is still running, or was killed"),
+    ],
+)
 def test_an_unfinished_race_is_partial(status, words):
     for one in (facts(*TWO, status=status), facts(recommended=None, status=status)):
         assert words in sentence(one)
@@ -126,3 +148,46 @@ def test_a_recommendation_without_a_schedule_names_none():
 
 def test_lists_read_as_english():
     assert [listed(["a"]), listed(["a", "b"]), listed(["a", "b", "c"])] == ["a", "a and b", "a, b and c"]
+
+
+@pytest.mark.parametrize(
+    ("value", "like", "text"),
+    [(0.2001, 0.197, "0.200"), (12.3456, 11.0, "12.3"), (1234.5, 1000.0, "1234"), (3e-6, 2e-6, "3e-06"), (0.1, 0.0, "0.1")],
+)
+def test_an_interval_has_the_decimals_of_its_middle(value, like, text):
+    assert digits(value, like) == text
+
+
+def apart(first, second, gap, by=("final",)):
+    return {"first": first, "second": second, "final": {"mean": gap}, "told_apart_by": list(by)}
+
+
+@pytest.mark.parametrize(
+    ("pair", "is_rising", "means", "words"),
+    [
+        (apart("adam", "sgd", -0.091), False, (0.22, 0.129), "sgd ends lower: 0.129 against 0.220."),
+        (apart("sgd", "adam", 0.091), False, (0.22, 0.129), "sgd ends lower: 0.129 against 0.220."),
+        (apart("adam", "sgd", 0.05, ("time", "final")), True, (0.9, 0.95), "sgd ends higher: 0.950 against 0.900."),
+        (apart("sgd", "adam", -0.05), True, (0.9, 0.95), "sgd ends higher: 0.950 against 0.900."),
+        (apart("adam", "sgd", -0.0005), False, (2.2510, 2.2505), "sgd ends lower: 2.25050 against 2.25100."),
+        (apart("adam", "sgd", -0.1), False, (0.1, 0.2), "sgd ends lower, seed by seed."),
+        (apart("adam", "sgd", -0.091, ("time",)), False, (0.22, 0.129), None),
+        (apart("adam", "sgd", 0.091), False, (0.129, 0.22), None),
+        (apart("sgd", "adam", 0.05), True, (0.95, 0.9), None),
+        (apart("lion", "sgd", -0.091), False, (0.22, 0.129), None),
+        (apart("adam", "sgd", None), False, (0.22, 0.129), None),
+    ],
+)
+def test_who_ends_better_than_the_recommended_one_is_named(pair, is_rising, means, words):
+    task = {"higher_is_better": is_rising}
+    text = sentence(facts(entrant(mean=means[0]), entrant(2, "sgd", mean=means[1]), pairs=[pair], task=task, protocol={}))
+    assert (words in text) if words else ("ends" not in text)
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_rising", "is_said"),
+    [({"mean": 0.5}, False, True), ({"mean": 0.3}, False, False), ({"mean": 0.3}, True, True), ({"mean": 0.5, "reached": 0}, False, False)],
+)
+def test_an_end_worse_than_the_target_that_was_reached_is_said(changes, is_rising, is_said):
+    text = sentence(facts(entrant(**changes), entrant(2, "sgd"), task={"higher_is_better": is_rising}))
+    assert (f"It reached the target, but then got worse: it ends at {changes['mean']} against 0.4." in text) is is_said

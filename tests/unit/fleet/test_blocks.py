@@ -1,0 +1,44 @@
+"""Parameters laid end to end, and cut apart when some have no gradient."""
+
+import torch
+from torch import nn
+
+from ravine.fleet.blocks import lay_out, separate
+from ravine.rules import resolve
+
+
+def parameters():
+    return [nn.Parameter(torch.full(shape, float(index))) for index, shape in enumerate([(2, 3), (), (4,), (0, 2)])]
+
+
+def test_an_element_rule_gets_one_block_and_the_parameters_are_views_of_it():
+    given = parameters()
+    (block,) = lay_out(given, *resolve("adam", {"lr": 0.1}))
+    assert block.members == [0, 1, 2, 3]
+    block.storage.fill_(7.0)
+    assert all((p == 7.0).all() for p in given)
+    assert {slot.shape for slot in block.slots.values()} == {block.storage.shape}
+
+
+def test_a_rule_that_looks_at_whole_tensors_gets_a_block_a_parameter():
+    given = parameters()
+    rule, hypers = resolve("adam", {"lr": 0.1})
+    rule.granularity = "tensor"
+    blocks = lay_out(given, rule, hypers)
+    assert [block.members for block in blocks] == [[0], [1], [2], [3]]
+    assert [block.storage.shape for block in blocks] == [p.shape for p in given]
+
+
+def test_a_block_is_cut_where_gradients_are_missing_and_keeps_values_slots_and_age():
+    given = parameters()
+    (block,) = lay_out(given, *resolve("adam", {"lr": 0.1}))
+    block.age = 5
+    for slot in block.slots.values():
+        slot.copy_(torch.arange(11.0))
+    assert separate(block, given, [True] * 4) == [block]
+    kept, missing = separate(block, given, [True, False, True, False])
+    assert (kept.members, missing.members, kept.age, missing.age) == ([0, 2], [1, 3], 5, 5)
+    assert kept.storage.tolist() == [0.0] * 6 + [2.0] * 4
+    assert [slot.tolist() for slot in missing.slots.values()] == [[6.0]] * len(block.slots)
+    kept.storage.fill_(9.0)
+    assert [float(p.detach().sum()) for p in given] == [54.0, 1.0, 36.0, 0.0]
