@@ -251,7 +251,14 @@ def _draw_rates(axes: Axes, record: Record, facts: Facts, chosen: Mapping[str, S
     _scale_values(axes, np.array(list(finals.values())), starts[np.isfinite(starts)], facts)
     _draw_diverged(axes, [lane for lane in lanes if lane.status == "diverged"], chosen, look)
     axes.set_xlabel("learning rate", color=look.ink, fontsize=9)
-    _title(axes, f"final {split} {facts.metric} against the rate" if finals else "no rates yet", look)
+    _title(axes, f"final {split} {facts.metric} against the rate" if finals else _without_values(facts, lanes), look)
+
+
+def _without_values(facts: Facts, lanes: Sequence[Lane]) -> str:
+    """Why no rate has a final value."""
+    if lanes and all(lane.status == "diverged" for lane in lanes):
+        return "every rate diverged"
+    return "no rate has a final value" if facts.status == "done" and lanes else "no rates yet"
 
 
 def _last_values(lanes: Sequence[Lane], values: np.ndarray) -> dict[tuple[str, float], float]:
@@ -281,7 +288,11 @@ def _draw_diverged(axes: Axes, lanes: Sequence[Lane], chosen: Mapping[str, Style
     else:
         axes.set_ylim(bottom, bottom + (top - bottom) / (1 - DIVERGED_BAND))
     axes.add_patch(Rectangle((0, 1 - DIVERGED_BAND), 1, DIVERGED_BAND, transform=axes.transAxes, color=look.faint, alpha=0.18, linewidth=0))
-    axes.text(0.01, 0.99, "diverged", transform=axes.transAxes, color=look.ink, fontsize=7.5, va="top")
+    if not axes.lines:
+        # Nothing but crosses: there is no value to read off.
+        axes.set_yticks([])
+    # Beside the band: inside it the word would lie under a cross.
+    axes.text(1.01, 1 - DIVERGED_BAND / 2, "diverged", transform=axes.transAxes, color=look.ink, fontsize=7.5, va="center")
     names = [name for name in chosen if any(lane.optimizer == name for lane in lanes)]
     for index, name in enumerate(names):
         rates = sorted({lane.lr for lane in lanes if lane.optimizer == name})

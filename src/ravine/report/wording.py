@@ -56,12 +56,12 @@ def _verdict(facts: Facts) -> str:
 
 
 def _preferred_for(entrant: RankedEntrant, best: RankedEntrant) -> str:
-    """The criterion that put `entrant` before the best estimate, in the order in which the ranking asks (protocol, "The recommendation")."""
+    """The criterion that put `entrant` before the best estimate, in the order that the protocol gives."""
     gradients, most = (math.inf if one.gradients_per_step is None else one.gradients_per_step for one in (entrant, best))
     if gradients < most:
-        return f"cheaper, with fewer gradients a step"
+        return "cheaper, with fewer gradients a step"
     if entrant.lr_window_decades > best.lr_window_decades:
-        return f"with a wider window of good rates ({entrant.lr_window_decades:.2g} decades against {best.lr_window_decades:.2g})"
+        return f"with a wider window of good rates ({entrant.lr_window_decades:.2f} decades against {best.lr_window_decades:.2f})"
     return "simpler, with fewer hypers"
 
 
@@ -99,8 +99,7 @@ def _about(entrant: RankedEntrant, facts: Facts) -> list[str]:
         elif entrant.tied_with:
             said.append(f"It cannot be told apart from {listed(entrant.tied_with)} with {seeds} seeds.")
     said += _better_ends(entrant, facts)
-    if _ends_short(entrant, facts):
-        said.append(f"It reached the target, but then got worse: it ends at {entrant.final.mean:.3g} against {facts.target:.3g}.")
+    said += _short_of_target(entrant, facts)
     if entrant.steps_to_target.reached == 0 and facts.target is not None:
         said.append("It never reached the target, so it is judged by its final value alone.")
     if entrant.at_grid_edge:
@@ -138,11 +137,16 @@ def _better_ends(entrant: RankedEntrant, facts: Facts) -> list[str]:
     return said
 
 
-def _ends_short(entrant: RankedEntrant, facts: Facts) -> bool:
+def _short_of_target(entrant: RankedEntrant, facts: Facts) -> list[str]:
+    """A target that was reached and then lost again."""
     mean, target = entrant.final.mean, facts.target
     if mean is None or target is None or entrant.steps_to_target.reached == 0:
-        return False
-    return mean < target if facts.higher_is_better else mean > target
+        return []
+    if mean == target or (mean > target) == facts.higher_is_better:
+        return []
+    like = min(abs(mean), abs(target), 10 * abs(mean - target))
+    value = "mean final value" if entrant.steps_to_target.seeds > 1 else "final value"
+    return [f"It reached the target, {digits(target, like)}, but its {value} is worse: {digits(mean, like)}."]
 
 
 def _chosen(facts: Facts) -> RankedEntrant | None:

@@ -148,3 +148,15 @@ def test_spread_moves_as_little_as_it_can():
     assert spread([0.1, 0.5, 0.9], gap=0.05) == pytest.approx([0.1, 0.5, 0.9])
     assert spread([0.5, 0.5, 0.9], gap=0.1) == pytest.approx([0.45, 0.55, 0.9])
     assert spread([], gap=0.1) == []
+
+
+def test_a_race_in_which_everything_diverged_says_so_without_a_warning(tmp_path):
+    records_fixture.write(tmp_path / "a.ravine", optimizers=("wild",), seeds=2)
+    with open_record(tmp_path / "a.ravine") as opened:
+        figure = race_figure(opened, tmp_path / "a.png")
+    rates = figure.axes[1]
+    assert rates.get_title(loc="left") == "every rate diverged"
+    assert not rates.get_yticks().size
+    word = next(text for text in rates.texts if text.get_text() == "diverged").get_window_extent()
+    crosses = [line.get_transform().transform(line.get_xydata()) for line in rates.lines if line.get_marker() == "x"]
+    assert not any(word.contains(x, y) for points in crosses for x, y in points)

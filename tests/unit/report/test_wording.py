@@ -56,7 +56,7 @@ def test_a_recommendation_below_the_first_rank_says_why():
     [
         ({"gradients_per_step": 2.0}, {}, "and cheaper, with fewer gradients a step."),
         ({"gradients_per_step": None}, {"lr_window_decades": 2.0}, "and cheaper, with fewer gradients a step."),
-        ({}, {"lr_window_decades": 1.5}, "and with a wider window of good rates (1.5 decades against 1)."),
+        ({}, {"lr_window_decades": 1.5}, "and with a wider window of good rates (1.50 decades against 1.00)."),
         ({}, {}, "and simpler, with fewer hypers."),
     ],
 )
@@ -190,4 +190,4 @@ def test_who_ends_better_than_the_recommended_one_is_named(pair, is_rising, mean
 )
 def test_an_end_worse_than_the_target_that_was_reached_is_said(changes, is_rising, is_said):
     text = sentence(facts(entrant(**changes), entrant(2, "sgd"), task={"higher_is_better": is_rising}))
-    assert (f"It reached the target, but then got worse: it ends at {changes['mean']} against 0.4." in text) is is_said
+    assert (f"It reached the target, 0.400, but its mean final value is worse: {changes['mean']:.3f}." in text) is is_said
