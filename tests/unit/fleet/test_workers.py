@@ -70,7 +70,7 @@ def test_two_workers_give_the_numbers_of_one_process():
 def test_a_worker_that_fails_tells_the_parent():
     problem = load("line")
     parcel = pack(problem)
-    broken = type(parcel)(None, "no-such-task", {})
+    broken = dataclasses.replace(parcel, reference="no-such-task")
     evaluations = Evaluations({"validation": frozenset({0})}, {"validation": problem.data.validation})
     with pytest.raises(TaskError, match="no-such-task"):
         list(WorkerPool(broken, Fleet(problem), 2).run(lanes(("sgd", {})), 3, evaluations, CHOICE))

@@ -7,7 +7,7 @@ import pytest
 from ravine.fleet import Fleet
 from ravine.race.plan import make_plan
 from ravine.race.protocol import environment, protocol
-from ravine.race.running import Race
+from ravine.race.running import Race, ranking_splits
 from ravine.race.stage import Silent
 from ravine.records import create
 from ravine.tasks import load
@@ -19,7 +19,8 @@ LINE = load("line")
 def write(tmp_path):
     def built(**options):
         with create(tmp_path / "a.ravine", force=True) as writer:
-            return protocol(Race(make_plan(LINE, **options), Fleet(LINE), writer, Silent()), None)
+            plan = make_plan(LINE, **options)
+            return protocol(Race(plan, Fleet(LINE), writer, Silent(), splits=ranking_splits(plan)), None)
 
     return built
 
