@@ -102,11 +102,6 @@ class RateSearch:
 
         return sorted(finite, key=key)
 
-    @property
-    def at_edge(self) -> bool:
-        """Whether the best rate is the lowest or the highest tried."""
-        return self.best is not None and self.best in (min(self._outcomes), max(self._outcomes))
-
     def extension(self) -> tuple[float, ...]:
         """Two more half-decade rates beyond the end at which the best one sits; empty if it does not, or the second time.
 

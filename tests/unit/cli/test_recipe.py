@@ -44,3 +44,10 @@ def test_what_the_task_file_prints_stays_out_of_the_script(tmp_path, capsys):
     captured = capsys.readouterr()
     assert "noise\n" in captured.err
     ast.parse(captured.out)
+
+
+def test_a_record_is_never_replaced_by_a_script(path, capsys):
+    before = path.read_bytes()
+    assert main(["recipe", str(path), "-o", str(path), "--force"]) == 2
+    assert "would be a record, not a script; give a name that ends in .py" in capsys.readouterr().err
+    assert path.read_bytes() == before

@@ -7,6 +7,7 @@ import pytest
 
 from ravine.race.plan import GRID_STEP, Entrant
 from ravine.race.tuning import Outcome, RateSearch, stuck_since
+from ravine.records.entrants import is_at_edge
 
 GRID = (1e-3, 1e-2, 1e-1, 1.0)
 
@@ -27,6 +28,20 @@ def test_the_best_rate_in_either_direction():
 
 def test_equal_values_go_to_the_lower_rate():
     assert search([2.0, 1.0, 1.0, None]).best == 1e-2
+
+
+@pytest.mark.parametrize(("final", "first"), [(0.109, 1.0), (0.111, 1e-1), (0.1, 1.0)], ids=["0.9 % of regret", "1.1 %", "equal"])
+@pytest.mark.parametrize("sign", [1.0, -1.0], ids=["lower", "higher"])
+def test_among_rates_of_equal_final_value_the_faster_is_first(final, first, sign):
+    """Regret is measured on the way from the best (0.1) back to the start (1.1); the medium target is 0.2."""
+    result = RateSearch(Entrant("adam", "adam", GRID), higher_is_better=sign < 0, extends=False)
+    steps = np.array([0, 10, 20, 30, 40])
+    curves = {1e-1: [1.1, 0.9, 0.3, 0.2, 0.1], 1.0: [1.1, 0.2, 0.2, 0.2, final], 1e-2: [1.1, 0.15, 0.15, 0.15, 0.15]}
+    for lr, curve in curves.items():
+        values = sign * np.array(curve)
+        result.add(Outcome(lr, values[-1], False, None, steps, values))
+    assert result.best == first
+    assert set(result.final_rates()) == {1e-1, 1.0}
 
 
 def test_the_final_takes_the_best_two_that_did_not_break():
@@ -59,7 +74,7 @@ def test_whether_a_rate_learnt():
 )
 def test_the_grid_grows_by_two_half_decades_at_the_end_where_the_best_sits(values, more):
     found = search(values)
-    assert found.at_edge == bool(more) or values[0] is None
+    assert values[0] is None or is_at_edge(found.tuned_lanes(), found.best) == bool(more)
     assert found.extension() == pytest.approx(more)
     assert found.grid == pytest.approx(sorted([*GRID, *more]))
 
@@ -69,11 +84,11 @@ def test_the_grid_grows_once_and_stays_at_the_edge_if_the_best_does():
     for lr, value in zip(found.extension(), (0.9, 0.8), strict=True):
         found.add(Outcome(lr, value, False, None))
     assert found.extension() == ()
-    assert found.at_edge
+    assert is_at_edge(found.tuned_lanes(), found.best)
     inside = search([4.0, 3.0, 2.0, 1.0])
     for lr, value in zip(inside.extension(), (0.9, 1.8), strict=True):
         inside.add(Outcome(lr, value, False, None))
-    assert not inside.at_edge
+    assert not is_at_edge(inside.tuned_lanes(), inside.best)
 
 
 def test_a_grid_of_the_users_own_does_not_grow():
