@@ -72,7 +72,7 @@ class DivergenceWatch:
                 high = self._running & (self._best > 0) & (smoothed > BLOW_UP * self._best) & (smoothed > self._start)
                 for position in np.flatnonzero(high):
                     ratio = smoothed[position] / self._best[position]
-                    found.append(self._end(position, f"its smoothed loss rose to {smoothed[position]:.3g}, {ratio:.1f} times its best"))
+                    found.append(self._end(position, f"its smoothed loss rose to {smoothed[position]:.3g}, {ratio:.3g} times its best"))
             if self._steps >= FIRST_STEPS:
                 self._best = np.where(self._running, np.fmin(self._best, smoothed), self._best)
         return found
