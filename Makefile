@@ -19,7 +19,7 @@ export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup oracles race test test-all lint format types docs cli-pages bench wheel all clean
+.PHONY: help setup oracles race test test-all lint format types docs cli-pages models-page bench wheel all clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -36,10 +36,11 @@ $(READY): pyproject.toml constraints.txt
 	@$(INSTALL) -e '.[dev]'
 	@touch $@
 
-oracles: $(ORACLES) ## add the second oracles of the parity tests (jax, optax)
+oracles: $(ORACLES) ## add the second oracles of the parity tests (jax, optax) and the libraries of the conformance table
 
 $(ORACLES): $(READY)
 	@$(INSTALL) -e '.[dev,oracles]'
+	@$(INSTALL) --no-deps timm
 	@touch $@
 
 race: $(READY) ## race six optimisers on real handwritten digits: digits.ravine and digits.png
@@ -68,6 +69,9 @@ docs: $(READY) ## run every example of the documents and docstrings, compare the
 
 cli-pages: $(READY) ## write docs/cli.md anew from the program
 	$(BIN)/python docs/write_cli.py
+
+models-page: $(READY) ## write docs/models.md anew from the conformance table
+	$(BIN)/python docs/write_models.py
 
 bench: $(READY) ## every benchmark, one after the other
 	@for script in benchmarks/*.py; do echo "$$script"; $(BIN)/python "$$script" || exit 1; done

@@ -4,8 +4,9 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+from ravine.base.errors import InputError
 from ravine.records import RankedEntrant, Record, open_record
 from ravine.tasks import Task
 
@@ -113,6 +114,8 @@ def race(
     workers: int | str = 1,
     out: str | Path | None = None,
     force: bool = False,
+    resume: bool = False,
+    snapshot_s: float = 30.0,
     observer: Any = None,
 ) -> Result:
     """Race optimisers on a task: each tuned on its own rates, ranked on fresh seeds with intervals and ties.
@@ -133,6 +136,9 @@ def race(
             another process can load: a built-in, a file, or a picklable `Task`.
         out: the record; a temporary file that outlives the call if None.
         force: replace an existing record at `out`.
+        resume: go on with the race in the record at `out`, which was interrupted or killed, and end with the bits that it
+            would have had; all other options must be those that it was begun with.
+        snapshot_s: seconds between two snapshots, from which a killed race can resume; infinity takes none.
         observer: told of everything as it happens (`ravine.race.stage.Observer`).
 
     Returns:
@@ -152,6 +158,7 @@ def race(
     from ravine.race.running import run_race
     from ravine.tasks import load
 
+    existing = _existing(out, force=force, resume=resume)
     loaded = load(task) if isinstance(task, str) else task
     plan = make_plan(
         loaded,
@@ -166,5 +173,14 @@ def race(
         race_seed=race_seed,
     )
     path = Path(out) if out is not None else Path(tempfile.mkdtemp(prefix="ravine-")) / "race.ravine"
-    run_race(plan, path, device=device, workers=workers, force=force, observer=observer)
+    run_race(plan, path, device=device, workers=workers, existing=existing, observer=observer, snapshot_s=snapshot_s)
     return Result(path, loaded)
+
+
+def _existing(out: str | Path | None, *, force: bool, resume: bool) -> Literal["keep", "replace", "resume"]:
+    """What to do with a record that exists."""
+    if resume and force:
+        raise InputError("resume and force exclude each other: resume goes on with the record at out, force replaces it.")
+    if resume and out is None:
+        raise InputError("resume=True without out: name the record to go on with, such as out='race.ravine'.")
+    return "resume" if resume else "replace" if force else "keep"

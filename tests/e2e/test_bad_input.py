@@ -6,17 +6,22 @@ import sys
 from contextlib import closing
 
 import pytest
+import torch
 
 import records_fixture
 from ravine.cli.main import main
 from ravine.records import open_record
 
 TASKS = """
+import itertools
+import os
+import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
 import ravine
 
+calls, fresh = itertools.count(), np.random.default_rng()
 x, y = torch.randn(32, 3), torch.randn(32, 1)
 pair = (x, y)
 
@@ -38,6 +43,45 @@ def wrong_dtype():
     return ravine.Task("t", lambda: nn.Linear(3, 4), float_labels, float_labels, F.cross_entropy)
 def empty(): return ravine.Task("t", linear, (x[:0], y[:0]), pair, F.mse_loss)
 def nan(): return ravine.Task("t", linear, (x * float("nan"), y), pair, F.mse_loss)
+def one_bad_row(): return ravine.Task("t", linear, (torch.where(torch.arange(32)[:, None] == 9, torch.nan, x), y), pair, F.mse_loss)
+def one_row(): return ravine.Task("t", linear, pair, (x[:1], y[:1]), F.mse_loss)
+
+labels = torch.arange(32) % 3
+def task(model=lambda: nn.Linear(3, 3), train=(x, labels), loss=F.cross_entropy):
+    return ravine.Task("t", model, train, (x, labels), loss, batch_size=8)
+
+def other_shapes(): return task(lambda: nn.Linear(3, 3 + next(calls)))
+def other_names(): return task(lambda: nn.ModuleDict({f"layer{next(calls)}": nn.Linear(3, 3)}))
+def other_values():
+    def build():
+        layer = nn.Linear(3, 3)
+        layer.bias.data = torch.from_numpy(fresh.random(3)).float()
+        return layer
+    return task(build)
+def other_factor():
+    class Scaled(nn.Linear):
+        def forward(self, x): return super().forward(x) * self.factor
+    def build():
+        layer = Scaled(3, 3)
+        layer.factor = fresh.random()
+        return layer
+    return task(build)
+class Draws(nn.Linear):
+    def forward(self, x): return super().forward(x) + int.from_bytes(os.urandom(3), "big")
+def draws(): return task(lambda: Draws(3, 3))
+def loss_draws(): return task(loss=lambda output, target: F.cross_entropy(output, target) * fresh.random())
+class Logarithm(nn.Module):
+    def forward(self, x): return (x * 0).log()
+def nan_in_model(): return task(lambda: nn.Sequential(nn.Linear(3, 3), Logarithm(), nn.Linear(3, 3)))
+def nan_in_loss(): return task(loss=lambda output, target: output.mean() * float("nan"))
+def infinite(): return task(loss=lambda output, target: output.square().mean() / 0)
+def complex_loss(): return task(loss=lambda output, target: torch.fft.fft(output).mean())
+def detached(): return task(loss=lambda output, target: output.detach().mean())
+def late_label(): return task(train=(x, torch.where(torch.arange(32) == 31, 5, labels)))
+def whole_numbers():
+    pair = (torch.arange(96).view(32, 3), labels)
+    return ravine.Task("t", lambda: nn.Linear(3, 3), pair, pair, F.cross_entropy)
+def one_example(): return ravine.Task("t", linear, (x[:1], y[:1]), pair, F.mse_loss)
 def healthy(): return ravine.Task("t", linear, pair, pair, F.mse_loss)
 """
 QUICK = ["--steps", "3", "--optimizers", "sgd,adam", "--no-figure", "--quiet", "--workers", "1"]
@@ -73,6 +117,27 @@ def refused(capsys, folder, *arguments):
         ("tasks.py:wrong_dtype", ["torch.int64", "target.long()"]),
         ("tasks.py:empty", ["train holds no rows"]),
         ("tasks.py:nan", ["train[0][0, 0] is nan", "must be finite"]),
+        ("tasks.py:one_bad_row", ["train[0][9, 0] is nan (3 such of 96)", "Drop or fill those rows"]),
+        ("tasks.py:one_row", ["validation has 1 row", "Give more rows, or test=."]),
+        (
+            "tasks.py:other_shapes",
+            ["model() gave another 'weight' when called again under the same seed: (", "must be the same at every call"],
+        ),
+        ("tasks.py:other_names", ["model() gave a module with other parameters or buffers", "must not depend on the call"]),
+        ("tasks.py:other_values", ["model() gave another 'bias' when called again under the same seed", "Draw it from the global streams"]),
+        (
+            "tasks.py:other_factor",
+            ["the model's forward gave another number", "or the factory drew them", "Draw it from the global streams"],
+        ),
+        ("tasks.py:draws", ["the model's forward gave another number when run again", "Draw it from the global streams"]),
+        ("tasks.py:loss_draws", ["the loss gave another number when run again", "Draw it from the global streams"]),
+        ("tasks.py:nan_in_model", ["the loss is nan before the first step", "its 1 (Logarithm) is the first whose output holds a -inf"]),
+        ("tasks.py:nan_in_loss", ["the loss is nan before the first step", "the model's output is finite", "so it comes from the loss"]),
+        ("tasks.py:infinite", ["the loss is inf before the first step", "division of zero there"]),
+        ("tasks.py:complex_loss", ["returned a torch.complex64 number: must be real", ".abs()"]),
+        ("tasks.py:detached", ["does not depend on the parameters", "Leave out .detach()"]),
+        ("tasks.py:late_label", ["train split", "Class numbers must be 0 to 2 and these go from 0 to 5", "Number the classes from 0"]),
+        ("tasks.py:whole_numbers", ["the input is torch.int64: convert with x.to(torch.float32)"]),
         ("mnist", ["no data for 'mnist'", "ravine data get mnist"]),
     ],
 )
@@ -178,6 +243,16 @@ def test_unreadable_records(capsys, tmp_path, command, harm, part):
 @pytest.mark.parametrize("command", ["show", "report", "recipe"])
 def test_a_missing_record(capsys, tmp_path, command):
     assert "race.ravine does not exist" in refused(capsys, tmp_path, command, "race.ravine")
+
+
+def test_one_example_to_train_on_is_enough(capsys):
+    assert main(["race", "tasks.py:one_example", *QUICK, "--seeds", "2"]) == 0
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
+def test_a_device_that_is_not_there(capsys, tmp_path):
+    message = refused(capsys, tmp_path, "race", "line", *QUICK, "--device", "cuda")
+    assert "device='cuda': this PyTorch finds no CUDA device. Use 'auto' or 'cpu'." in message
 
 
 def test_one_seed_runs_and_says_what_cannot_be_said(capsys):

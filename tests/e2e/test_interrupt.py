@@ -60,9 +60,15 @@ def test_an_interrupted_race_says_so_and_its_record_is_intact(tmp_path):
     returned, out, err = stopped(tmp_path, signal.SIGINT)
     assert returned == 130, err
     assert out == ""
-    assert err.splitlines()[-1] == "ravine: interrupted; the record slow.ravine holds what was done."
+    last = "ravine: interrupted; the record slow.ravine holds what was done, and the same command with --resume goes on."
+    assert err.splitlines()[-1] == last
     assert "Traceback" not in err
-    assert sorted(path.name for path in tmp_path.iterdir() if path.name != "__pycache__") == ["slow.py", "slow.ravine"]
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name != "__pycache__") == [
+        "slow.py",
+        "slow.ravine",
+        "slow.ravine.snapshots",
+    ]
+    assert len(list((tmp_path / "slow.ravine.snapshots").iterdir())) == 1, "the lane under way was saved at the last moment"
     with open_record(tmp_path / "slow.ravine") as record:
         assert record.meta["status"] == "interrupted"
         assert len(record.evaluations().step) >= 3

@@ -1,12 +1,12 @@
 """Where results go: names that are free, files that may be replaced, and whole files or none."""
 
+import itertools
 import os
 import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 
 from ravine.base.errors import InputError
@@ -33,19 +33,30 @@ class Outputs:
         return tuple(path for path in (self.figure, self.report) if path is not None)
 
 
-def outputs(out: Path | None, task_name: str, *, figure: bool, report: bool, force: bool) -> Outputs:
+def outputs(out: Path | None, task_name: str, *, figure: bool, report: bool, force: bool, resume: bool = False) -> Outputs:
     """Where a race writes to: `out`, or the first free one of NAME.ravine, NAME-2.ravine and so on in the current folder.
+
+    Args:
+        out: the record, where it was named.
+        task_name: names it otherwise.
+        figure: whether one is wanted.
+        report: whether one is wanted.
+        force: whether what stands there is replaced.
+        resume: whether the race of the record there goes on, or that of the latest record of that name.
 
     Raises:
         InputError: `out` is no record's name, or a figure or report there may not be replaced.
     """
+    if force and resume:
+        raise InputError("--force and --resume exclude each other: --resume goes on with the record, --force replaces it.")
     if out is None and force:
         raise InputError("--force has no effect without --out, since the file's name is then a free one. Leave it out, or give --out.")
     if out is not None and out.suffix != RECORD:
         raise InputError(f"--out {out}: a record's name ends in {RECORD}. Give --out {out.with_suffix(RECORD)}.", given=out)
-    record = free_record(task_name) if out is None else out
+    record = (latest_record(task_name) if resume else free_record(task_name)) if out is None else out
     result = Outputs(record, record.with_suffix(FIGURE) if figure else None, record.with_suffix(REPORT) if report else None)
-    # A record that may not be written is refused by whoever writes it, with a sentence of its own.
+    # A record that may not be written is refused by whoever writes it, with a sentence of its own. Beside one that is
+    # resumed lies what was drawn from it, if it was finished.
     if record.parent.is_dir() and (force or not record.exists()):
         for path in result.beside:
             check_new(path, force=force, option="another --out")
@@ -54,12 +65,23 @@ def outputs(out: Path | None, task_name: str, *, figure: bool, report: bool, for
 
 def free_record(name: str) -> Path:
     """A record's path in the current folder beside which neither record, figure nor report exists."""
+    return next(itertools.filterfalse(_is_taken, _names(name)))
+
+
+def latest_record(name: str) -> Path:
+    """The record in the current folder that a race of this name wrote last; a free path where there is none."""
+    records = [path for path in itertools.takewhile(_is_taken, _names(name)) if path.is_file()]
+    return max(records, key=lambda path: path.stat().st_mtime) if records else free_record(name)
+
+
+def _is_taken(path: Path) -> bool:
+    return any(os.path.lexists(path.with_suffix(ending)) for ending in (RECORD, FIGURE, REPORT))
+
+
+def _names(name: str) -> Iterator[Path]:
     stem = re.sub(r"[^\w.-]+", "-", name).strip("-.") or "race"
-    for number in count(1):
-        path = Path(f"{stem}{RECORD}" if number == 1 else f"{stem}-{number}{RECORD}")
-        if not any(os.path.lexists(path.with_suffix(ending)) for ending in (RECORD, FIGURE, REPORT)):
-            return path
-    raise AssertionError("counting does not end")
+    yield Path(f"{stem}{RECORD}")
+    yield from (Path(f"{stem}-{number}{RECORD}") for number in itertools.count(2))
 
 
 def check_new(path: Path, *, force: bool, option: str = "another name with -o") -> None:

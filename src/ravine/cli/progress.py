@@ -1,6 +1,7 @@
 """A race as it runs: bars and best losses on a terminal, one line at the start and end of a stage elsewhere."""
 
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -11,6 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.spinner import Spinner
 from rich.table import Table
 
+from ravine.cli._explaining import explanation, hindsight
 from ravine.cli._tally import Tally, beginning
 from ravine.fleet import Choice, Event, Finished
 from ravine.race.stage import Entry, Observer, Silent
@@ -29,21 +31,27 @@ class Lines:
 
     Args:
         console: where to.
+        explains: whether to say why each stage runs as it does.
     """
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, *, explains: bool = False) -> None:
         self._console, self._tally = console, Tally("", (), 0)
+        self._explains, self._choice = explains, Choice("loop", 1, "")
 
     def stage(self, name: str, entries: Sequence[Entry], steps: int, choice: Choice, memory_bytes: int) -> None:
         """See `Observer.stage`."""
-        self._tally = Tally(name, entries, steps)
+        self._tally, self._choice = Tally(name, entries, steps), choice
         self._say(beginning(name, len(entries), steps, choice, memory_bytes))
+        for line in explanation(choice, memory_bytes) if self._explains else ():
+            self._say(line)
 
     def event(self, event: Event) -> None:
         """See `Observer.event`."""
         self._tally.take(event)
         if isinstance(event, Finished) and self._tally.is_over:
             self._say(self._tally.ending())
+            if self._explains:
+                self._say(hindsight(self._choice, time.perf_counter() - self._tally.started, self._tally.diverged))
 
     def note(self, text: str) -> None:
         """See `Observer.note`."""
@@ -58,10 +66,11 @@ class Bars(Lines):
 
     Args:
         console: a terminal.
+        explains: whether to say why each stage runs as it does.
     """
 
-    def __init__(self, console: Console) -> None:
-        super().__init__(console)
+    def __init__(self, console: Console, *, explains: bool = False) -> None:
+        super().__init__(console, explains=explains)
         self._bar: Progress | None = None
         self._waiting = Spinner("dots", "loading the task and timing a step")
 
@@ -106,14 +115,14 @@ def standings(tally: Tally) -> Table:
 
 
 @contextmanager
-def watching(*, quiet: bool) -> Iterator[Observer]:
+def watching(*, quiet: bool, explains: bool = False) -> Iterator[Observer]:
     """An observer that fits where messages go: silent, a live display on a terminal, or lines."""
     console = Messages(file=sys.stderr)
     if quiet:
         yield Silent()
     elif console.is_terminal and not console.is_dumb_terminal:
-        bars = Bars(console)
+        bars = Bars(console, explains=explains)
         with Live(get_renderable=bars.render, console=console, refresh_per_second=5, transient=True):
             yield bars
     else:
-        yield Lines(console)
+        yield Lines(console, explains=explains)

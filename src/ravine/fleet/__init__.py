@@ -1,12 +1,17 @@
 """Many copies of one model in one process, each with its own optimiser."""
 
 from ravine.fleet.calibration import Choice, Mode
-from ravine.fleet.events import Diverged, Evaluated, Event, Finished, LossBlock, Started
-from ravine.fleet.fleet import Evaluations, Fleet
+from ravine.fleet.events import Diverged, Evaluated, Event, Finished, LossBlock, Remark, Saved, Started
+from ravine.fleet.fleet import Fleet
 from ravine.fleet.lanes import Lane
-from ravine.fleet.workers import WorkerPool, pack
+from ravine.fleet.parcel import fingerprint, pack
+from ravine.fleet.past import Past
+from ravine.fleet.snapshot import EVERY_S, Snapshots
+from ravine.fleet.tile_run import Evaluations
+from ravine.fleet.workers import WorkerPool
 
 __all__ = [
+    "EVERY_S",
     "Choice",
     "Diverged",
     "Evaluated",
@@ -17,7 +22,12 @@ __all__ = [
     "Lane",
     "LossBlock",
     "Mode",
+    "Past",
+    "Remark",
+    "Saved",
+    "Snapshots",
     "Started",
     "WorkerPool",
+    "fingerprint",
     "pack",
 ]

@@ -62,6 +62,35 @@ def separate(block: Block, parameters: Sequence[nn.Parameter], present: Sequence
     return result
 
 
+def save_blocks(blocks: Sequence[Block]) -> dict[str, Tensor]:
+    """Everything that blocks hold, under flat names."""
+    saved: dict[str, Tensor] = {}
+    for index, block in enumerate(blocks):
+        saved |= {f"block.{index}.slot.{symbol}": slot for symbol, slot in block.slots.items()}
+        saved[f"block.{index}.values"] = block.storage
+        saved[f"block.{index}.members"], saved[f"block.{index}.age"] = torch.tensor(block.members), torch.tensor(block.age)
+    return saved
+
+
+def restore_blocks(parameters: Sequence[nn.Parameter], rule: Rule, saved: Mapping[str, Tensor]) -> list[Block]:
+    """Blocks as `save_blocks` found them, however they had been separated; the parameters take their values.
+
+    Args:
+        parameters: all parameters of the lane.
+        rule: its rule.
+        saved: what `save_blocks` returned, among other things.
+    """
+    blocks: list[Block] = []
+    while f"block.{len(blocks)}.values" in saved:
+        prefix = f"block.{len(blocks)}."
+        members = saved[prefix + "members"].tolist()
+        storage = _join(parameters, members) if rule.granularity == "element" else parameters[members[0]].data
+        storage.copy_(saved[prefix + "values"])
+        slots = {slot.symbol: saved[f"{prefix}slot.{slot.symbol}"].to(storage.device, copy=True) for slot in rule.active_slots}
+        blocks.append(Block(storage, members, slots, int(saved[prefix + "age"])))
+    return blocks
+
+
 def _join(parameters: Sequence[nn.Parameter], members: Sequence[int]) -> Tensor:
     """One tensor of several parameters, which become views of it, so that writing it moves the module."""
     storage = torch.cat([parameters[index].detach().reshape(-1) for index in members])

@@ -1,10 +1,14 @@
 """Batches: the same for every lane of a seed, reshuffled each epoch, a function of the seed alone."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
+
+ALIGNMENT = 64
+"""Bytes of a cache line, to which torch aligns what it allocates."""
 
 
 class BatchOrder:
@@ -29,14 +33,24 @@ class BatchOrder:
         """Indices of the next batches: (num_steps, batch_size), int64."""
         blocks, missing = [], num_steps
         while missing:
-            if not len(self._epoch):
-                whole = self._num_examples // self._batch_size
-                order = torch.randperm(self._num_examples, generator=self._generator)
-                self._epoch = order[: whole * self._batch_size].view(whole, self._batch_size)
-            blocks.append(self._epoch[:missing])
-            self._epoch = self._epoch[missing:]
+            blocks.append(self._part(missing))
             missing -= len(blocks[-1])
         return torch.cat(blocks)
+
+    def skip(self, num_steps: int) -> None:
+        """Pass over the next batches: what follows is as if they had been taken. An epoch costs its shuffle and nothing else."""
+        missing = 0 if self.is_full_batch else num_steps
+        while missing:
+            missing -= len(self._part(missing))
+
+    def _part(self, most: int) -> Tensor:
+        """The next batches of one epoch, at least one and at most `most`."""
+        if not len(self._epoch):
+            whole = self._num_examples // self._batch_size
+            order = torch.randperm(self._num_examples, generator=self._generator)
+            self._epoch = order[: whole * self._batch_size].view(whole, self._batch_size)
+        part, self._epoch = self._epoch[:most], self._epoch[most:]
+        return part
 
 
 def gather(tree: Any, indices: Tensor) -> Any:
@@ -46,21 +60,27 @@ def gather(tree: Any, indices: Tensor) -> Any:
     return pytree.tree_map(lambda leaf: leaf.index_select(0, indices.reshape(-1)).view(*indices.shape, *leaf.shape[1:]), tree)
 
 
-def slices(tree: Any, rows: int, *, copy: bool = False) -> list[tuple[Any, int]]:
-    """The tree cut into consecutive pieces of at most `rows` examples, each with its number of examples.
+def slices(tree: Any, rows: int, *, copy: bool = False) -> Iterator[tuple[Any, int]]:
+    """The tree cut into consecutive pieces of at most `rows` examples, each with its number of examples, one at a time.
 
     Args:
         tree: a split.
         rows: most examples of a piece.
-        copy: whether pieces are copies, for models that write into their input; views otherwise.
+        copy: whether pieces are copies, for models that write into their input; otherwise views where these are aligned.
     """
     total = size(tree)
-    starts = range(0, total, rows)
+    for start in range(0, total, rows):
+        piece = pytree.tree_map(lambda leaf, start=start: leaf[start : start + rows], tree)
+        yield duplicate(piece) if copy else aligned(piece), min(rows, total - start)
 
-    def piece(start: int) -> Any:
-        return pytree.tree_map(lambda leaf: leaf[start : start + rows].clone() if copy else leaf[start : start + rows], tree)
 
-    return [(piece(start), min(rows, total - start)) for start in starts]
+def aligned(tree: Any) -> Any:
+    """The tree with every tensor at an address that does not differ by chance.
+
+    MKL's products round differently where what they read begins elsewhere within a cache line, and memory that
+    numpy allocated begins anywhere: two processes would compute different bits from the same numbers.
+    """
+    return pytree.tree_map(lambda leaf: leaf.clone() if leaf.device.type == "cpu" and leaf.data_ptr() % ALIGNMENT else leaf, tree)
 
 
 def duplicate(tree: Any) -> Any:

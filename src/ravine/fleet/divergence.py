@@ -1,5 +1,6 @@
 """When a lane counts as diverged, from its training losses alone."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,6 +53,16 @@ class DivergenceWatch:
         """Take in losses over a whole split before the first step, (lanes,): a steadier start than the first batch's alone."""
         self._start = np.asarray(losses, dtype=np.float64)
 
+    def save(self) -> dict[str, np.ndarray]:
+        """Everything that the next block is judged by."""
+        held = {"mean": self._mean, "best": self._best, "start": self._start, "running": self._running}
+        return held | {"steps": np.array(self._steps)}
+
+    def restore(self, saved: Mapping[str, np.ndarray]) -> None:
+        """Bring a fresh watch to where `save` was called."""
+        self._mean, self._best, self._start = (saved[name].astype(np.float64) for name in ("mean", "best", "start"))
+        self._running, self._steps = saved["running"].astype(bool), int(saved["steps"])
+
     def observe(self, losses: np.ndarray, finite: np.ndarray) -> list[Divergence]:
         """Lanes that diverged within a block of steps.
 
@@ -59,27 +70,45 @@ class DivergenceWatch:
             losses: (steps, lanes), loss before each step's update.
             finite: (steps, lanes), whether loss and updated parameters were finite up to and including the step.
         """
+        if not len(losses):
+            return []
+        rows = losses.astype(np.float64)
+        steps = self._steps + 1 + np.arange(len(rows))
+        if self._steps == 0:
+            self._start = np.fmax(self._start, rows[0])
+            self._best = self._start.copy()
+        means = self._means(rows)
+        smoothed = means / (1 - SMOOTHING**steps)[:, None]
+        # Row t: the best before step t; the last row: the best after the block.
+        candidates = np.where((steps >= FIRST_STEPS)[:, None], smoothed, np.inf)
+        bests = np.fmin.accumulate(np.concatenate([self._best[None], candidates]), axis=0)
+        high = (steps > FIRST_STEPS)[:, None] & (bests[:-1] > 0) & (smoothed > BLOW_UP * bests[:-1]) & (smoothed > self._start)
+        ends = self._running & (~finite | high)
         found = []
-        for row, ok in zip(losses.astype(np.float64), finite, strict=True):
-            self._steps += 1
-            if self._steps == 1:
-                self._start = np.fmax(self._start, row)
-                self._best = self._start.copy()
-            found += [self._end(position, _non_finite(row[position])) for position in np.flatnonzero(self._running & ~ok)]
-            self._mean = np.where(self._running, SMOOTHING * self._mean + (1 - SMOOTHING) * row, self._mean)
-            smoothed = self._mean / (1 - SMOOTHING**self._steps)
-            if self._steps > FIRST_STEPS:
-                high = self._running & (self._best > 0) & (smoothed > BLOW_UP * self._best) & (smoothed > self._start)
-                for position in np.flatnonzero(high):
-                    ratio = smoothed[position] / self._best[position]
-                    found.append(self._end(position, f"its smoothed loss rose to {smoothed[position]:.3g}, {ratio:.3g} times its best"))
-            if self._steps >= FIRST_STEPS:
-                self._best = np.where(self._running, np.fmin(self._best, smoothed), self._best)
-        return found
+        for position in np.flatnonzero(ends.any(0)):
+            step = int(ends[:, position].argmax())
+            value, best = smoothed[step, position], bests[step, position]
+            is_high = bool(finite[step, position])
+            reason = (
+                f"its smoothed loss rose to {value:.3g}, {value / best:.3g} times its best"
+                if is_high
+                else _non_finite(rows[step, position])
+            )
+            found.append((step, is_high, Divergence(int(position), int(steps[step]), reason)))
+        self._steps += len(rows)
+        self._running = self._running & ~ends.any(0)
+        self._mean = np.where(self._running, means[-1], self._mean)
+        self._best = np.where(self._running, bests[-1], self._best)
+        return [end for *_, end in sorted(found, key=lambda each: (each[0], each[1], each[2].position))]
 
-    def _end(self, position: np.intp, reason: str) -> Divergence:
-        self._running[position] = False
-        return Divergence(int(position), self._steps, reason)
+    def _means(self, rows: np.ndarray) -> np.ndarray:
+        """The running mean after every step; the only thing that must go step by step."""
+        means, mean = (1 - SMOOTHING) * rows, self._mean.copy()
+        for row in means:
+            mean *= SMOOTHING
+            np.add(row, mean, out=row)
+            mean[:] = row
+        return means
 
 
 def _non_finite(loss: float) -> str:

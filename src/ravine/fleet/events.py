@@ -51,4 +51,20 @@ class Finished:
     seconds: float
 
 
-Event: TypeAlias = Started | LossBlock | Evaluated | Diverged | Finished
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A tile's state after `step` steps lies in a draft file: valid once the record is committed (`Snapshots.commit`)."""
+
+    lanes: tuple[int, ...]
+    step: int
+    draft: str
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """A sentence worth reading, about how the run goes on; it changes no number."""
+
+    text: str
+
+
+Event: TypeAlias = Started | LossBlock | Evaluated | Diverged | Finished | Saved | Remark

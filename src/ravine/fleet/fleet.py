@@ -1,10 +1,9 @@
 """A fleet: many copies of one task's model, each with its own optimiser, trained in this process."""
 
-import shutil
+import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,39 +13,26 @@ from torch.utils import _pytree as pytree
 
 from ravine.base._seeds import derive
 from ravine.base.errors import TaskError
-from ravine.fleet.calibration import Candidates, Choice, Mode, calibrate, tile_size
-from ravine.fleet.data import gather, size, to_device
-from ravine.fleet.divergence import DivergenceWatch
-from ravine.fleet.events import Diverged, Evaluated, Event, Finished, LossBlock, Started
-from ravine.fleet.lanes import Lane, group_lanes, tile_lanes
+from ravine.fleet.calibration import Choice, Mode, calibrate, tile_size
+from ravine.fleet.candidates import Trials
+from ravine.fleet.data import aligned, duplicate, gather, size, to_device
+from ravine.fleet.devices import lanes_on_cuda, whole_precision
+from ravine.fleet.events import Event, Remark
+from ravine.fleet.lanes import Lane, tile_lanes
 from ravine.fleet.loop_tile import LoopTile
-from ravine.fleet.memory import forecast
+from ravine.fleet.memory import evaluation_rows, forecast
+from ravine.fleet.native import Functions, Unsupported
+from ravine.fleet.native_tile import NativeTile
+from ravine.fleet.past import NOTHING_PAST, Past
+from ravine.fleet.room import check_room, free_bytes, in_words, lanes_that_fit, workers_that_fit
+from ravine.fleet.shrinking import Shrinking, is_out_of_memory
+from ravine.fleet.snapshot import Snapshots
 from ravine.fleet.stacked_tile import StackedTile
 from ravine.fleet.support import Support, probe
+from ravine.fleet.tile_run import Evaluations, TileRun, quiet_threads
 from ravine.fleet.tiles import Tile, Training
 from ravine.fleet.tracing import Step
 from ravine.tasks import Objective, Task
-from ravine.tasks._randomness import isolated
-
-EVALUATION_BYTES = 64 * 2**20
-"""Activations that an evaluation may hold at once."""
-
-
-@dataclass(frozen=True, slots=True)
-class Evaluations:
-    """When which split is evaluated.
-
-    Attributes:
-        at: split name ("validation" or "test") -> steps, counted after the update; 0 is before the first.
-        splits: split name -> tree of tensors.
-    """
-
-    at: Mapping[str, frozenset[int]]
-    splits: Mapping[str, Any] = field(repr=False)
-
-    def marks(self, steps: int) -> list[int]:
-        """Every step at which something is evaluated, and the last."""
-        return sorted({step for grid in self.at.values() for step in grid} | {steps})
 
 
 class Fleet:
@@ -57,14 +43,22 @@ class Fleet:
         race_seed: seed of everything random; a lane's randomness depends on it and on the lane's own seed only.
         device: where lanes live.
         train: the training split; the task's own when left out.
+        room_bytes: memory that the fleet may use; what is free when left out.
     """
 
-    def __init__(self, task: Task, *, race_seed: int = 0, device: str | torch.device = "cpu", train: Any = None) -> None:
+    def __init__(
+        self, task: Task, *, race_seed: int = 0, device: str | torch.device = "cpu", train: Any = None, room_bytes: int | None = None
+    ) -> None:
         self.task, self.race_seed, self.device = task, race_seed, torch.device(device)
         self.train = to_device(task.data.train if train is None else train, self.device)
+        if self.batch_size == size(self.train):
+            self.train = aligned(self.train)
         self._compiled: dict[Any, Step] = {}
+        self._functions: Functions | None = None
         self._support: Support | None = None
-        self.compile_seconds = 0.0
+        self._shrinking, self.room_bytes = Shrinking(), room_bytes
+        self.compile_seconds = self.probe_seconds = 0.0
+        self._remarks: set[str] = set()
 
     @property
     def batch_size(self) -> int:
@@ -75,54 +69,89 @@ class Fleet:
         """The objective that lanes of `seed` start from, on the device."""
         return Objective(self.task.build(derive(self.race_seed, seed, "init")), self.task).to(self.device)
 
+    def first_loss(self) -> float | None:
+        """Loss of a fresh model on the first batch; None if it has none, one that is not finite, or another one each time."""
+        found = []
+        try:
+            batch = gather(self.train, torch.arange(self.batch_size, device=self.device))
+            for _ in range(2):
+                with quiet_threads(), whole_precision():
+                    found.append(float(self.model(0).train()(duplicate(batch)).detach()))
+        except Exception:  # whatever the user's code raises, it raises in the race too, where it is answered
+            return None
+        return found[0] if math.isfinite(found[0]) and found[0] == found[1] else None
+
+    @property
+    def functions(self) -> Functions:
+        """The native functions of the model and of rules, built when first asked for."""
+        if self._functions is None:
+            self._functions = Functions(lambda: self.model(0), self.support.unused)
+        return self._functions
+
     @property
     def support(self) -> Support:
         """What the engine may do with this model, probed once."""
         if self._support is None:
             rows = torch.arange(self.batch_size, device=self.device)
             batch, second = gather(self.train, rows), gather(self.train, (rows + self.batch_size) % size(self.train))
-            with quiet_threads():
-                self._support = probe(self.model(0), batch, self.model(1), second=second, build=lambda: self.model(0))
+            started = time.perf_counter()
+            with quiet_threads(), whole_precision():
+                try:
+                    self._support = probe(self.model(0), batch, self.model(1), second=second, build=lambda: self.model(0))
+                except Exception as error:
+                    if not is_out_of_memory(error):
+                        raise
+                    sentence = f"memory does not suffice for one batch of {self.batch_size} examples"
+                    raise TaskError(f"{sentence} of task {self.task.name!r}: use a smaller batch or a smaller model.") from error
+            self.probe_seconds = time.perf_counter() - started
         return self._support
 
-    def calibrate(self, lanes: Sequence[Lane], steps: int, *, evaluated: int = 0) -> Choice:
+    def calibrate(self, lanes: Sequence[Lane], steps: int, evaluations: Evaluations | None = None) -> Choice:
         """Choose how to run `lanes`, by measurement on throw-away tiles.
 
         Args:
             lanes: the lanes of the run.
             steps: optimiser steps of each.
-            evaluated: examples that each lane is evaluated on over the run; a forward pass costs a third of a step.
+            evaluations: when which split is evaluated; nothing is if None.
         """
-        stackable = self.support.stackable
-        tiles = tile_lanes(lanes, self.tile_size(lanes) if stackable else 1, by_seed=self.support.by_seed)
-        shapes = {tuple((group.rule.key, group.size) for group in group_lanes(tile)): len(group_lanes(tile)) for tile in tiles}
-
-        def make(mode: Mode) -> Tile:
-            # A lane that diverges stops early and would look fast: throw-away lanes stand still.
-            still = [replace(lane, hypers={**lane.hypers, "lr": 0.0}) for lane in tiles[0]]
-            return self._tile(still[:1] if mode == "loop" else still, mode, steps)
-
-        candidates = Candidates(
-            work=len(lanes) * (steps + evaluated / (3 * self.batch_size)),
-            tile=len(tiles[0]) if stackable else 0,
-            groups=tuple(shapes.values()),
-            can_compile=stackable and (self.device.type != "cpu" or shutil.which("g++") is not None),
-            make=make,
-        )
         with quiet_threads():
-            return calibrate(candidates)
+            trials = Trials(self, lanes, steps, evaluations, lambda members, mode: self._tile(members, mode, steps))
+            choice = calibrate(trials.candidates())
+        if choice.tile == 1 or choice.tile < self.tile_size(lanes) or choice.tile == self._cached(lanes):
+            return choice
+        return replace(choice, reason=f"{choice.reason}; tiles of {choice.tile} lanes, so that {in_words(self._room())} suffice")
 
     def tile_size(self, lanes: Sequence[Lane]) -> int:
-        """Most lanes that may step together within the cache."""
+        """Most lanes that may step together: as many as fit the cache, or on CUDA the memory.
+
+        Raises:
+            TaskError: there is not enough memory for one lane.
+        """
+        footprint, room = self.support.footprint, self._room()
+        check_room(footprint, lanes, room, self.task.name)
+        return min(self._cached(lanes), lanes_that_fit(footprint, lanes, room))
+
+    def most_workers(self, lanes: Sequence[Lane], choice: Choice, splits: Mapping[str, Any]) -> int:
+        """Worker processes that memory holds."""
+        return workers_that_fit(self.memory(lanes, choice, splits), self._room())
+
+    def _cached(self, lanes: Sequence[Lane]) -> int:
         slots = max((len(lane.rule.active_slots) for lane in lanes), default=0)
-        return tile_size(self.support.footprint.lane(slots))
+        lane_bytes = self.support.footprint.lane(slots)
+        return lanes_on_cuda(lane_bytes, self.device) if self.device.type == "cuda" else tile_size(lane_bytes)
+
+    def _room(self) -> int:
+        return free_bytes(self.device) if self.room_bytes is None else self.room_bytes
 
     def memory(self, lanes: Sequence[Lane], choice: Choice, splits: Mapping[str, Any]) -> int:
         """Forecast of the peak bytes of running `lanes`."""
         data = sum(leaf.nbytes for tree in (self.train, *splits.values()) for leaf in pytree.tree_leaves(tree))
-        return forecast(self.support.footprint, self._cut(lanes, choice), data)
+        evaluated = max(map(size, splits.values()), default=0)
+        return forecast(self.support.footprint, self.tiles(lanes, choice), data, choice.mode, evaluated=evaluated)
 
-    def run(self, lanes: Sequence[Lane], steps: int, evaluations: Evaluations, choice: Choice) -> Iterator[Event]:
+    def run(
+        self, lanes: Sequence[Lane], steps: int, evaluations: Evaluations, choice: Choice, past: Past = NOTHING_PAST
+    ) -> Iterator[Event]:
         """Train lanes, tile after tile, and report what happens as it happens.
 
         Args:
@@ -130,55 +159,66 @@ class Fleet:
             steps: optimiser steps of each.
             evaluations: when which split is evaluated.
             choice: how, from `calibrate` or by hand.
+            past: what was done before of these lanes, and where snapshots go.
         """
-        splits = {name: to_device(tree, self.device) for name, tree in evaluations.splits.items()}
-        evaluations = Evaluations(evaluations.at, splits)
-        for members in self._cut(lanes, choice):
-            with quiet_threads():
-                tile = self._tile(members, choice.mode, steps)
-            yield from self._run_tile(tile, steps, evaluations, choice.mode)
+        here = self.on_device(evaluations)
+        for members in past.left(self.tiles(lanes, choice)):
+            yield from self.run_tile(members, steps, here, past.mode(members, choice.mode), past.snapshots)
 
-    def _cut(self, lanes: Sequence[Lane], choice: Choice) -> list[tuple[Lane, ...]]:
-        return tile_lanes(lanes, 1 if choice.mode == "loop" else choice.tile, by_seed=self.support.by_seed)
+    def run_tile(
+        self, lanes: Sequence[Lane], steps: int, evaluations: Evaluations, mode: Mode, snapshots: Snapshots | None = None
+    ) -> Iterator[Event]:
+        """Train the lanes of one tile, from their snapshot if there is one, in smaller tiles if memory does not suffice.
 
-    def _run_tile(self, tile: Tile, steps: int, evaluations: Evaluations, mode: Mode) -> Iterator[Event]:
-        numbers = [lane.number for lane in tile.lanes]
-        watch, alive, busy = DivergenceWatch(len(numbers)), np.ones(len(numbers), dtype=bool), 0.0
-        yield Started(tuple(numbers), mode)
-        for mark in evaluations.marks(steps):
-            started = time.perf_counter()
-            first, ended = tile.done, []
-            with quiet_threads():
-                if mark > first and alive.any():
-                    losses, finite = tile.run(mark - first)
-                    ended = watch.observe(losses, finite)
-            busy += time.perf_counter() - started
-            block = _until_the_end(losses, alive, ended, first) if mark > first and alive.any() else None
-            for end in ended:
-                tile.freeze(end.position)
-                alive[end.position] = False
-                yield Diverged(numbers[end.position], end.step, end.reason)
-            if block is not None:
-                yield LossBlock(tuple(numbers), first, block)
-            for name in (name for name, grid in evaluations.at.items() if mark in grid):
-                values = self._evaluate(tile, evaluations.splits[name], alive)
-                if mark == 0:
-                    watch.start_from(values["loss"])
-                yield Evaluated(tuple(numbers), mark, name, values)
-        yield Finished(tuple(numbers), busy)
+        Args:
+            lanes: one of `tiles`.
+            steps: optimiser steps of each.
+            evaluations: see `on_device`.
+            mode: how.
+            snapshots: where snapshots lie and go.
+        """
+        yield from self._shrinking.run(lanes, lambda part: self._run_part(part, steps, evaluations, mode, snapshots))
 
-    def _evaluate(self, tile: Tile, split: Any, alive: np.ndarray) -> dict[str, np.ndarray]:
-        footprint = self.support.footprint
-        per_example = max(1, 2 * footprint.activations // footprint.examples) * len(tile.lanes)
+    def _run_part(
+        self, lanes: Sequence[Lane], steps: int, evaluations: Evaluations, mode: Mode, snapshots: Snapshots | None
+    ) -> Iterator[Event]:
         with quiet_threads():
-            values = tile.metrics(split, max(1, EVALUATION_BYTES // per_example))
-        return {name: np.where(alive, column, np.nan) for name, column in values.items()}
+            tile = self._tile(lanes, mode, steps)
+        run = TileRun(tile, mode, steps, evaluations, evaluate=self.evaluate, snapshots=snapshots)
+        snapshot = None if snapshots is None else snapshots.find([lane.number for lane in lanes])
+        if snapshot is not None:
+            run.restore(snapshot)
+        yield from run.events()
+        if tile.remark and tile.remark not in self._remarks:
+            self._remarks.add(tile.remark)
+            yield Remark(tile.remark)
+
+    def on_device(self, evaluations: Evaluations) -> Evaluations:
+        """The same evaluations with their splits on the fleet's device."""
+        return Evaluations(evaluations.at, {name: to_device(tree, self.device) for name, tree in evaluations.splits.items()})
+
+    def tiles(self, lanes: Sequence[Lane], choice: Choice, num_workers: int = 1) -> list[tuple[Lane, ...]]:
+        """How a run cuts lanes into tiles, a function of its arguments alone.
+
+        Args:
+            lanes: any order.
+            choice: how they are run.
+            num_workers: processes that share them, none of which should stay without a tile.
+        """
+        most = 1 if choice.mode in ("loop", "fused") else min(choice.tile, -(-len(lanes) // num_workers))
+        return tile_lanes(lanes, max(1, most), by_seed=self.support.by_seed)
+
+    def evaluate(self, tile: Tile, split: Any) -> dict[str, np.ndarray]:
+        """Loss and metrics of every lane of a tile over a split on the device, as many examples at a time as memory permits."""
+        return tile.metrics(split, evaluation_rows(self.support.footprint, len(tile.lanes)))
 
     def _tile(self, lanes: Sequence[Lane], mode: Mode, steps: int) -> Tile:
         models = {seed: self.model(seed) for seed in sorted({lane.seed for lane in lanes})}
         training = Training(self.train, self.batch_size, steps, self.race_seed, self.support)
-        if mode == "loop":
-            return LoopTile(lanes, models, training)
+        if mode in ("loop", "fused"):
+            return LoopTile(lanes, models, training, self.functions if mode == "fused" else None)
+        if mode == "native":
+            return self._native_tile(lanes, models, training)
         if mode == "compiled" and not self.support.is_mixable:
             raise TaskError(f"task {self.task.name!r} cannot be compiled: its forward looks at values of the batch. Leave it stacked.")
         tile = StackedTile(lanes, models, training)
@@ -186,30 +226,13 @@ class Fleet:
             self.compile_seconds += tile.compile(self._compiled)
         return tile
 
-
-def _until_the_end(losses: np.ndarray, alive: np.ndarray, ended: Sequence[Any], first: int) -> np.ndarray:
-    """Losses with NaN for steps after a lane's divergence, which it did not take."""
-    kept = losses.copy()
-    kept[:, ~alive] = np.nan
-    for end in ended:
-        kept[end.step - first :, end.position] = np.nan
-    return kept
-
-
-@contextmanager
-def quiet_threads() -> Iterator[None]:
-    """One torch thread, denormals flushed and random streams of our own; all as before afterwards.
-
-    Two threads on two busy cores can be hundreds of times slower than one, and denormal numbers, which lanes with
-    vanishing gradients produce, cost a hundred times a normal operation. It surrounds only our own work, never a
-    `yield`: the caller's code runs under the caller's settings.
-    """
-    threads, flushes = torch.get_num_threads(), float(torch.tensor(1e-40) * 1.0) == 0.0
-    torch.set_num_threads(1)
-    torch.set_flush_denormal(True)
-    try:
-        with isolated(0):
-            yield
-    finally:
-        torch.set_flush_denormal(flushes)
-        torch.set_num_threads(threads)
+    def _native_tile(self, lanes: Sequence[Lane], models: Mapping[int, nn.Module], training: Training) -> Tile:
+        if not self.support.traceable:
+            raise TaskError(f"task {self.task.name!r} has no native code: {self.support.reason}. Use another mode.")
+        started = time.perf_counter()
+        try:
+            return NativeTile(lanes, models, training, self.functions)
+        except Unsupported as error:
+            raise TaskError(f"task {self.task.name!r} has no native code: {error}. Use another mode.") from error
+        finally:
+            self.compile_seconds += time.perf_counter() - started

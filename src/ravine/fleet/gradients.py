@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value, vmap
 
-from ravine.fleet.recurrent import written_out
 from ravine.fleet.stacking import Stack
+from ravine.fleet.substitutes import stackable_operations
 
 StackedGradient = Callable[[Stack, Stack, Any], tuple[Stack, Tensor, Stack]]
 """(parameters, buffers, batch) -> (gradients, loss_L, buffers after the forward pass)."""
@@ -24,11 +24,10 @@ def stacked_gradient(objective: nn.Module, *, shared_batch: bool) -> StackedGrad
         objective: maps a batch to a scalar loss.
         shared_batch: whether all lanes read the same batch, or the batch's leaves have a leading lane dimension.
     """
-    context = written_out(objective)
 
     def one_lane(parameters: Stack, buffers: Stack, batch: Any) -> tuple[Tensor, Stack]:
         after = {name: buffer.clone() for name, buffer in buffers.items()}
-        with context():
+        with stackable_operations():
             return functional_call(objective, {**parameters, **after}, (batch,)), after
 
     batched = vmap(grad_and_value(one_lane, has_aux=True), in_dims=(0, 0, None if shared_batch else 0), randomness="same")
@@ -42,10 +41,9 @@ def stacked_gradient(objective: nn.Module, *, shared_batch: bool) -> StackedGrad
 
 def stacked_metrics(objective: nn.Module) -> Callable[[Stack, Stack, Any], dict[str, Tensor]]:
     """Loss and metrics of every lane on one shared batch: name -> (L,)."""
-    context = written_out(objective)
 
     def one_lane(parameters: Stack, buffers: Stack, batch: Any) -> dict[str, Tensor]:
-        with context():
+        with stackable_operations():
             values: dict[str, Tensor] = functional_call(objective, {**parameters, **buffers}, (batch,), {"evaluate": True})
         return values
 

@@ -43,6 +43,37 @@ def writes_input(module: nn.Module, batch: Any) -> bool:
     return False
 
 
+def written_parameter(module: nn.Module, batch: Any) -> str:
+    """Name of a parameter that a training forward writes into, as an embedding with `max_norm` does; empty if none."""
+    before = {name: (p._version, _digest(p)) for name, p in module.named_parameters()}
+    with isolated(0), torch.enable_grad():
+        module.train()(duplicate(batch))
+    return next((name for name, p in module.named_parameters() if (p._version, _digest(p)) != before[name]), "")
+
+
+def coarsest_dtype(module: nn.Module, batch: Any) -> torch.dtype:
+    """The least precise floating dtype in which a training forward computes something."""
+    mode = _Dtypes()
+    try:
+        with isolated(0), torch.enable_grad(), mode:
+            module.train()(duplicate(batch))
+    except Exception:  # not every module runs under a dispatch mode; what is known of it then are its parameters
+        mode.found |= {p.dtype for p in module.parameters() if p.is_floating_point()}
+    return max(mode.found, key=lambda dtype: torch.finfo(dtype).eps, default=torch.float64)
+
+
+@final
+class _Dtypes(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.found: set[torch.dtype] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        self.found |= {leaf.dtype for leaf in pytree.tree_leaves(out) if isinstance(leaf, Tensor) and leaf.is_floating_point()}
+        return out
+
+
 def evaluates_with_gradients(module: nn.Module, batch: Any) -> bool:
     """Whether an evaluation works only while gradients are recorded, as one that calls `torch.autograd.grad`."""
     module.eval()
@@ -98,30 +129,9 @@ def changed_attribute(copy: Callable[[], nn.Module], batches: Sequence[Any]) -> 
     return _varying(copy, batches[-1], cached) if cached else ""
 
 
-def chooses_at_random(module: nn.Module, batch: Any) -> bool:
-    """Whether training reads more values out of tensors than evaluation does, in a model that draws random numbers."""
-    return _values_read(module.train(), batch, {}) > _values_read(module.eval(), batch, {"evaluate": True})
-
-
-def _values_read(module: nn.Module, batch: Any, settings: Mapping[str, Any]) -> int:
-    reads = _Reads()
-    try:
-        with isolated(0), torch.enable_grad(), reads:
-            module(duplicate(batch), **settings)
-    except Exception:  # not every module runs under a dispatch mode; it then counts as one that reads nothing
-        return 0
-    return reads.count
-
-
-@final
-class _Reads(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves it untyped
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.count = 0
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None) -> Any:
-        self.count += func is torch.ops.aten._local_scalar_dense.default
-        return func(*args, **(kwargs or {}))
+def held_attributes(module: nn.Module) -> dict[str, Any]:
+    """Digests of everything a module and its parts hold besides parameters and buffers, by name; None for what cannot be told."""
+    return {name: digest for name, (digest, _) in _attributes(module).items()}
 
 
 def _streams(batch: Any) -> tuple[list[Tensor], bytes]:

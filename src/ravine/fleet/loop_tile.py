@@ -1,5 +1,6 @@
 """A tile of one lane, trained as an ordinary module: for models that cannot be stacked or need no stacking."""
 
+import math
 from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any, final
@@ -8,13 +9,19 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ravine.fleet.blocks import Block, lay_out, separate
+from ravine.fleet.blocks import Block, lay_out, restore_blocks, save_blocks, separate
 from ravine.fleet.data import slices
 from ravine.fleet.gradients import single_gradient
+from ravine.fleet.habits import held_attributes
 from ravine.fleet.lanes import Lane
-from ravine.fleet.stacking import compute_dtype
+from ravine.fleet.native import Functions, Unsupported
+from ravine.fleet.stacking import compute_dtype, split_state
 from ravine.fleet.stepping import in_float32
 from ravine.fleet.tiles import Tile, Training, weighted_mean
+from ravine.fleet.updating import BlockUpdate
+
+_Proposal = tuple[Tensor, Mapping[str, Tensor], Tensor | float]
+"""A block's values and slots after a step, and a number that is finite if the values are."""
 
 
 @final
@@ -25,69 +32,126 @@ class LoopTile(Tile):
         lanes: exactly one.
         models: its seed -> objective, freshly built under that seed; the tile owns and changes it.
         training: what all tiles share.
+        functions: native functions of the fleet ("fused"): where the rule has one, a step's whole update is one native call.
     """
 
-    def __init__(self, lanes: Sequence[Lane], models: Mapping[int, nn.Module], training: Training) -> None:
+    def __init__(
+        self, lanes: Sequence[Lane], models: Mapping[int, nn.Module], training: Training, functions: Functions | None = None
+    ) -> None:
         super().__init__(lanes, training)
         assert len(self.lanes) == 1
         self._module = models[self.lanes[0].seed].train()
         self._named = {name: p for name, p in self._module.named_parameters() if p.requires_grad}
         self._blocks = lay_out(list(self._named.values()), self.lanes[0].rule, self.lanes[0].hypers)
         self._is_alive = True
+        self._functions, self._updates = functions, dict[int, BlockUpdate | None]()
+        # A module whose forward nothing is known of may come to have buffers.
+        self._has_buffers = not training.support.stackable or any(True for _ in self._module.buffers())
+        # A look at each step's outcome makes the host wait for a device; there, both outcomes are computed and one selected.
+        self._looks = self._device.type == "cpu"
+        # What a stack could not keep, a snapshot cannot either; a model that can be stacked has nothing of the kind.
+        self._attributes = {} if training.support.stackable else held_attributes(self._module)
 
     def run(self, num_steps: int) -> tuple[np.ndarray, np.ndarray]:
         """See `Tile.run`."""
         rows = self.groups[0].scalars(self.done, num_steps, self._training.horizon)
+        scalars_TS = np.stack([values[:, 0] for values in rows.values()], axis=1)
         losses = np.full((num_steps, 1), np.nan, dtype=np.float32)
         finite = np.zeros((num_steps, 1), dtype=bool)
+        alive, taken = torch.tensor(self._is_alive, device=self._device), list[tuple[Tensor, Any]]()
         for offset, batch in enumerate(self._batches(num_steps)):
             if not self._is_alive:
                 break
-            scalars = SimpleNamespace(**{name: float(values[offset, 0]) for name, values in rows.items()})
-            losses[offset, 0] = self._one_step(batch, self.done + offset, scalars)
-            finite[offset, 0] = self._is_alive
+            taken.append(self._one_step(batch, self.done + offset, dict(zip(rows, scalars_TS[offset].tolist(), strict=True)), alive))
+            alive = taken[-1][1]
+        if taken:
+            losses[: len(taken), 0] = in_float32(torch.stack([loss for loss, _ in taken])).cpu().numpy()
+            flags = [flag for _, flag in taken]
+            finite[: len(taken), 0] = flags if self._looks else torch.stack(flags).cpu().numpy()
+            self._is_alive = bool(finite[len(taken) - 1, 0])
         self.done += num_steps
         return losses, finite
 
-    def _one_step(self, batch: Any, step: int, scalars: SimpleNamespace) -> float:
-        kept = [b.clone() for b in self._module.buffers()]
+    def _one_step(self, batch: Any, step: int, scalars: Mapping[str, float], alive: Any) -> tuple[Tensor, Any]:
+        """Loss before the step, and whether the lane is alive after it: a bool, or 0-d on a device that is not waited for."""
+        kept = [b.clone() for b in self._module.buffers()] if self._has_buffers else []
         parameters = list(self._named.values())
         gradients, loss = single_gradient(self._module, parameters, batch, accumulate=self._training.support.accumulates)
         if any(g is None for g in gradients):
             present = [g is not None for g in gradients]
-            self._blocks = [part for block in self._blocks for part in separate(block, parameters, present)]
+            parts = [part for block in self._blocks for part in separate(block, parameters, present)]
+            if len(parts) > len(self._blocks):
+                self._blocks = parts
+                self._updates.clear()
         updated, proposed = [block for block in self._blocks if gradients[block.members[0]] is not None], []
-        total = loss.to(torch.promote_types(loss.dtype, torch.float32))
+        # A copy, for a loss may be a view of a parameter, which the update changes.
+        recorded = loss.clone()
         with torch.no_grad():
             for block in updated:
                 own = scalars if block.age == step else self._scalars_at(step, block.age)
-                value, new = self._propose(block, gradients, own)
-                total = total + value.sum(dtype=compute_dtype(value))
-                proposed.append((value, new))
-            if bool(torch.isfinite(total)):
-                for block, (value, new) in zip(updated, proposed, strict=True):
-                    block.storage.copy_(value)
-                    block.slots.update(new)
-                    block.age += 1
+                proposed.append(self._propose(block, gradients, own))
+            checks = [recorded.to(torch.promote_types(loss.dtype, torch.float32)), *(check for *_, check in proposed)]
+            if self._looks:
+                alive = all(math.isfinite(float(check)) for check in checks)
+                self._accept(updated, proposed, kept, is_alive=alive)
             else:
-                self._is_alive = False
-                for buffer, old in zip(self._module.buffers(), kept, strict=True):
-                    buffer.copy_(old)
-        return float(in_float32(loss))
+                alive = alive & torch.isfinite(
+                    torch.stack([torch.as_tensor(check, dtype=torch.float64, device=self._device) for check in checks]).sum()
+                )
+                self._select(updated, proposed, kept, alive)
+        return recorded, alive
 
-    def _propose(self, block: Block, gradients: Sequence[Tensor | None], scalars: SimpleNamespace) -> tuple[Tensor, dict[str, Tensor]]:
+    def _accept(self, updated: Sequence[Block], proposed: Sequence[_Proposal], kept: Sequence[Tensor], *, is_alive: bool) -> None:
+        """Take over a step, or, if the lane is not alive after it, leave everything as it was before."""
+        self._is_alive = is_alive
+        if not is_alive:
+            for buffer, old in zip(self._module.buffers(), kept, strict=True):
+                buffer.copy_(old)
+            return
+        for block, (value, new, _) in zip(updated, proposed, strict=True):
+            block.storage.copy_(value)
+            block.slots.update(new)
+            block.age += 1
+
+    def _select(self, updated: Sequence[Block], proposed: Sequence[_Proposal], kept: Sequence[Tensor], alive: Tensor) -> None:
+        """The same, decided on the device: the host need not know."""
+        for buffer, old in zip(self._module.buffers(), kept, strict=True):
+            buffer.copy_(torch.where(alive, buffer, old))
+        for block, (value, new, _) in zip(updated, proposed, strict=True):
+            block.storage.copy_(torch.where(alive, value, block.storage))
+            block.slots.update({name: torch.where(alive, slot, block.slots[name]) for name, slot in new.items()})
+            block.age += 1
+
+    def _propose(self, block: Block, gradients: Sequence[Tensor | None], scalars: Mapping[str, float]) -> _Proposal:
+        parts = [g for g in (gradients[index] for index in block.members) if g is not None]
+        native = self._native(block)
+        if native is not None:
+            return native.propose(parts, list(scalars.values()))
         storage, dtype = block.storage, compute_dtype(block.storage)
-        parts = [g.reshape(-1) for g in (gradients[index] for index in block.members) if g is not None]
-        g = torch.cat(parts).view(storage.shape).to(dtype)
-        delta, new = self.lanes[0].rule.update(storage.to(dtype), g, SimpleNamespace(**block.slots), scalars)
-        return (storage.to(dtype) + delta).to(storage.dtype), new
+        g = torch.cat([part.reshape(-1) for part in parts]).view(storage.shape).to(dtype)
+        delta, new = self.lanes[0].rule.update(storage.to(dtype), g, SimpleNamespace(**block.slots), SimpleNamespace(**scalars))
+        value = (storage.to(dtype) + delta).to(storage.dtype)
+        return value, new, value.sum(dtype=dtype)
 
-    def _scalars_at(self, step: int, age: int) -> SimpleNamespace:
+    def _native(self, block: Block) -> BlockUpdate | None:
+        """The native update of a block; None where there is none."""
+        if self._functions is None:
+            return None
+        if id(block) not in self._updates:
+            names = tuple(self.groups[0].scalars(0, 1, self._training.horizon))
+            try:
+                function = self._functions.flat_update(self.lanes[0].rule, names, block.storage.dtype)
+                self._updates[id(block)] = BlockUpdate(function, block, len(names))
+            except Unsupported:
+                self._updates[id(block)] = None
+        return self._updates[id(block)]
+
+    def _scalars_at(self, step: int, age: int) -> dict[str, float]:
         """Scalars of parameters that missed steps: the rate is that of the step, the rule's t their own count."""
         group = self.groups[0]
         rate = group.hypers["lr"] * group.schedules[0](np.array([step]), self._training.horizon)
         values = group.rule.scalars(SimpleNamespace(**{**group.hypers, "lr": rate}), np.array([age + 1]))
-        return SimpleNamespace(**{name: float(np.asarray(value, dtype=np.float64).reshape(-1)[0]) for name, value in values.items()})
+        return {name: float(np.asarray(value, dtype=np.float64).reshape(-1)[0]) for name, value in values.items()}
 
     def freeze(self, position: int) -> None:
         """See `Tile.freeze`."""
@@ -112,3 +176,23 @@ class LoopTile(Tile):
         """See `Tile.parameters`."""
         assert position == 0
         return {name: p.detach().clone() for name, p in self._named.items()}
+
+    @property
+    def is_savable(self) -> bool:
+        """Not if the forward has changed Python state of the module: no file holds that without code to load it."""
+        return self._training.support.stackable or held_attributes(self._module) == self._attributes
+
+    def save(self) -> dict[str, Tensor]:
+        """See `Tile.save`."""
+        fixed = {f"fixed.{name}": tensor for name, tensor in split_state(self._module)[1].items()}
+        return {"done": torch.tensor(self.done), "is_alive": torch.tensor(self._is_alive)} | save_blocks(self._blocks) | fixed
+
+    def restore(self, saved: Mapping[str, Tensor]) -> None:
+        """See `Tile.restore`."""
+        with torch.no_grad():
+            self._blocks = restore_blocks(list(self._named.values()), self.lanes[0].rule, saved)
+            self._updates.clear()
+            for name, tensor in split_state(self._module)[1].items():
+                tensor.copy_(saved[f"fixed.{name}"])
+        self._is_alive = bool(saved["is_alive"])
+        self._go_to(int(saved["done"]))

@@ -1,7 +1,7 @@
 """What the engine may do with a model, found out by running it."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -15,8 +15,9 @@ from ravine.base.errors import TaskError
 from ravine.fleet import habits
 from ravine.fleet.data import duplicate
 from ravine.fleet.memory import Footprint, measure
+from ravine.fleet.reads import first_read
 from ravine.fleet.stacking import split_state
-from ravine.fleet.trial import Copy, Single, alone, is_mixable, obstacle
+from ravine.fleet.trial import OTHER_NUMBERS, Copy, Single, alone, is_mixable, obstacle
 from ravine.tasks._randomness import isolated
 
 
@@ -36,6 +37,9 @@ class Support:
         accumulates: whether gradients must go through `.grad`.
         unused: names of parameters that the training loss does not use. They stay as they are, as under torch.optim:
             not even weight decay may touch them, for an evaluation may use them.
+        traceable: whether the training step of one copy is a fixed sequence of tensor operations on parameters, buffers,
+            batch and torch's random stream, so that a trace of one step may stand for all steps of all lanes. It may be
+            although the model cannot be stacked, where torch lacks a rule for stacking.
     """
 
     stackable: bool
@@ -47,6 +51,7 @@ class Support:
     evaluates_with_gradients: bool = False
     accumulates: bool = False
     unused: frozenset[str] = frozenset()
+    traceable: bool = False
 
     @property
     def by_seed(self) -> bool:
@@ -80,36 +85,56 @@ def probe(
     with isolated(0):
         footprint = measure(fresh().train(), duplicate(batch))
     batches = [batch, pytree.tree_map(lambda leaf: leaf.flip(0), batch) if second is None else second]
-    if other_draws:
-        reason = "its forward draws from Python's or numpy's random stream"
-    else:
-        reason = _reason(objective, fresh, batches, other, draws=torch_draws)
+    seeds = (0, 1, 2) if torch_draws else (0,)
+    hidden = "its forward draws from Python's or numpy's random stream" if other_draws else ""
+    hidden = hidden or _hidden(objective, fresh, batches, other, draws=torch_draws)
+    coarsest = habits.coarsest_dtype(fresh(), batch)
+    reason = hidden or obstacle(fresh, batches, seeds, coarsest)
+    mixable = bool(reason) or is_mixable(fresh, batches, coarsest)
     return Support(
         not reason,
         reason,
         torch_draws or other_draws,
         footprint,
-        is_mixable=bool(reason) or is_mixable(fresh, batches),
+        is_mixable=mixable,
         writes_input=habits.writes_input(fresh(), batch),
         evaluates_with_gradients=habits.evaluates_with_gradients(fresh(), batch),
         accumulates=accumulates,
         unused=single.unused,
+        traceable=mixable if not reason else not hidden and reason != OTHER_NUMBERS and _is_fixed(fresh, batches, seeds),
     )
 
 
-def _reason(objective: nn.Module, fresh: Copy, batches: list[Any], other: nn.Module | None, *, draws: bool) -> str:
-    """Why the model cannot be stacked; what would give wrong numbers without an error comes first."""
+def _hidden(objective: nn.Module, fresh: Copy, batches: list[Any], other: nn.Module | None, *, draws: bool) -> str:
+    """What would give wrong numbers without an error, as half a sentence."""
     hooked = habits.backward_hook(objective)
     if hooked:
         return f"its {hooked} has a hook on the backward pass, which would not run"
+    written = habits.written_parameter(fresh(), batches[0])
+    if written:
+        return f"its forward writes into a parameter ({written})"
     changed = habits.changed_attribute(fresh, [*batches, _repeated(batches[0])])
     if changed:
         return f"its forward changes Python state (attribute {changed})"
     if other is not None and not _same_function(fresh(), other, batches[0]):
         return "its forward uses a value that differs by seed and is neither parameter nor buffer (register_buffer makes it one)"
-    if draws and habits.chooses_at_random(fresh(), batches[0]):
-        return "its training forward takes a value out of a tensor, so that chance may decide what runs"
-    return obstacle(fresh, batches, (0, 1, 2) if draws else (0,))
+    if draws and _read(fresh, batches[0], chance_only=True, unknown=""):
+        return "its training forward takes a value out of a tensor that chance decides, so that chance decides what runs"
+    return ""
+
+
+def _is_fixed(fresh: Copy, batches: list[Any], seeds: Sequence[int]) -> bool:
+    """Whether the same operations run whatever the batch and the draws, found out without stacking."""
+    if any(_read(fresh, batch, chance_only=False, unknown="anything") for batch in batches):
+        return False
+    return len({alone(fresh, batch, seed).unused for batch in batches for seed in seeds}) == 1
+
+
+def _read(fresh: Copy, batch: Any, *, chance_only: bool, unknown: str) -> str:
+    try:
+        return first_read(fresh(), batch, chance_only=chance_only)
+    except Exception:  # not every module runs while its operators are watched
+        return unknown
 
 
 def _copies(objective: nn.Module, build: Callable[[], nn.Module] | None) -> Copy:

@@ -1,183 +1,279 @@
-"""Worker processes: one single-threaded process a core, each with a shard of the lanes, streaming events back.
+"""Worker processes: one single-threaded process a core, each given one tile after the other, streaming events back.
 
-Only the caller writes the record. Two threads in one process would contend for the same matrix product; two
-processes with a shard each do not, and the shard is the unit that travels to other machines as well.
+Only the caller writes the record. Two threads in one process would contend for the same matrix product; two processes
+with a tile each do not. A fast worker takes more tiles than a slow one, and a worker that is killed costs what it did
+since the last snapshot of its tile: another takes the tile over and repeats the rest with the same bits.
 """
 
-import hashlib
+import contextlib
+import itertools
 import multiprocessing
-import pickle
 import signal
+import time
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
-import torch
-from torch.utils import _pytree as pytree
-
 from ravine.base.errors import RavineError, TaskError
-from ravine.fleet.calibration import Choice
-from ravine.fleet.events import Event
-from ravine.fleet.fleet import Evaluations, Fleet
-from ravine.fleet.lanes import Lane, tile_lanes
-from ravine.tasks import Task, load
+from ravine.fleet.calibration import Choice, Mode
+from ravine.fleet.events import Event, Remark, Started
+from ravine.fleet.fleet import Fleet
+from ravine.fleet.lanes import Lane, group_lanes
+from ravine.fleet.parcel import Parcel
+from ravine.fleet.past import NOTHING_PAST, Past
+from ravine.fleet.snapshot import Snapshots
+from ravine.fleet.telling import Told
+from ravine.fleet.tile_run import Evaluations
+
+MOST_DEATHS = 3
+"""Times that a tile's worker may end without having got any further, before the run fails."""
+
+PATIENCE_S = 2.0
+"""Seconds that an interrupted run waits for the workers' last snapshots."""
+
+_POLL_S = 0.25
 
 
 @dataclass(frozen=True, slots=True)
-class Parcel:
-    """A task as it travels to another process: pickled, or as the text from which it is loaded again.
+class _Stage:
+    """What all tiles of a run share; `number` tells runs apart."""
 
-    Attributes:
-        pickled: the task, or None.
-        reference: text for `ravine.tasks.load`, used when there is no pickle.
-        settings: fields that differ from what `reference` gives.
-        fingerprint: of the task that was packed.
-    """
-
-    pickled: bytes | None
-    reference: str
-    settings: Mapping[str, Any]
-    fingerprint: bytes
-
-    def open(self) -> Task:
-        """The task.
-
-        Raises:
-            TaskError: it came out with other data or other weights.
-        """
-        task: Task = replace(load(self.reference), **self.settings) if self.pickled is None else pickle.loads(self.pickled)
-        if fingerprint(task) != self.fingerprint:
-            raise TaskError(
-                f"task {task.name!r} has other data or other initial weights in a worker process than here: it draws from a stream "
-                "that nothing seeds, or reads what changes. Make it the same each time, or use --workers 1."
-            )
-        return task
+    number: int
+    steps: int
+    evaluations: Evaluations
+    snapshots: Snapshots | None
 
 
-def pack(task: Task) -> Parcel | None:
-    """The task in a form that another process can open; None if it has neither a reference nor a pickle."""
-    mark = fingerprint(task)
-    if task.reference:
-        return Parcel(None, task.reference, {"batch_size": task.batch_size, "rank_by": task.rank_by}, mark)
-    try:
-        return Parcel(pickle.dumps(task), "", {}, mark)
-    except Exception:  # pickle raises whatever the user's objects raise; lambdas are the usual case
-        return None
+@dataclass(slots=True)
+class _Job:
+    """A tile to be run: `deaths` counts workers that ended over it since it last got further."""
+
+    lanes: tuple[Lane, ...]
+    mode: Mode
+    deaths: int = 0
+
+    @property
+    def make_up(self) -> Any:
+        """What a compiled step depends on: tiles of one make-up share it."""
+        return self.mode, tuple((group.rule.key, group.size) for group in group_lanes(self.lanes))
+
+    def halves(self) -> list["_Job"]:
+        """The tile cut in two, where its size may be what kills."""
+        middle = -(-len(self.lanes) // 2)
+        return [_Job(part, self.mode, 1) for part in (self.lanes[:middle], self.lanes[middle:])]
 
 
-def fingerprint(task: Task) -> bytes:
-    """A digest of the splits and of the weights drawn under seed 0: equal where a race would give equal numbers."""
-    digest = hashlib.blake2b()
-    splits, model = task.data, task.build(0)
-    trees = [splits.train, splits.validation, splits.test, dict(model.named_parameters()), dict(model.named_buffers())]
-    for leaf in (leaf for tree in trees for leaf in pytree.tree_leaves(tree) if isinstance(leaf, torch.Tensor)):
-        digest.update(f"{leaf.dtype}{tuple(leaf.shape)}".encode())
-        digest.update(leaf.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
-    return digest.digest()
+@dataclass(slots=True)
+class _Worker:
+    """A process as the parent sees it: `known` are the make-ups that it has run, `stage` is the run it knows of."""
 
-
-def shard_lanes(lanes: Sequence[Lane], num_shards: int, size: int, *, by_seed: bool) -> list[list[Lane]]:
-    """Lanes cut into at most `num_shards` shards of whole tiles, about equally large.
-
-    Tiles of one make-up stay together as far as possible, so that few workers compile the same step.
-
-    Args:
-        lanes: any order.
-        num_shards: most shards.
-        size: most lanes of a tile.
-        by_seed: see `tile_lanes`.
-    """
-    tiles = tile_lanes(lanes, max(1, min(size, -(-len(lanes) // num_shards))), by_seed=by_seed)
-    count = min(num_shards, len(tiles))
-    shards: list[list[Lane]] = [[] for _ in range(count)]
-    done = 0
-    for index, tile in enumerate(tiles):
-        # The shard in which the middle of the tile falls, but none may stay empty.
-        middle = int((done + len(tile) / 2) * count / len(lanes))
-        shards[max(min(middle, index), count - (len(tiles) - index))].extend(tile)
-        done += len(tile)
-    return shards
+    connection: Connection
+    process: Any
+    known: set[Any] = field(default_factory=set)
+    stage: int = -1
+    job: _Job | None = None
+    is_ahead: bool = False
 
 
 class WorkerPool:
-    """Runs shards of lanes in worker processes.
+    """Runs tiles in worker processes, which start when first needed and stay until `close`; a context manager.
 
     Args:
         parcel: the task.
-        fleet: the caller's fleet; workers repeat its seed and device.
-        num_workers: processes.
+        fleet: the caller's fleet; workers repeat its seed.
+        num_workers: most processes.
     """
 
     def __init__(self, parcel: Parcel, fleet: Fleet, num_workers: int) -> None:
-        self._parcel, self._fleet, self._num_workers = parcel, fleet, num_workers
+        self._parcel, self._fleet, self.num_workers = parcel, fleet, num_workers
+        self._workers: list[_Worker] = []
+        self._numbers = itertools.count()
 
-    def run(self, lanes: Sequence[Lane], steps: int, evaluations: Evaluations, choice: Choice) -> Iterator[Event]:
-        """Run lanes and yield every worker's events as they come.
+    def __enter__(self) -> "WorkerPool":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End every process."""
+        for worker in self._workers:
+            # Not `terminate`, which a process that is stopped would never hear.
+            worker.process.kill()
+        while self._workers:
+            worker = self._workers.pop()
+            worker.process.join()
+            worker.connection.close()
+
+    def run(
+        self, lanes: Sequence[Lane], steps: int, evaluations: Evaluations, choice: Choice, past: Past = NOTHING_PAST
+    ) -> Iterator[Event]:
+        """Run lanes and yield every worker's events as they come; see `Fleet.run`.
 
         Raises:
-            TaskError: a worker raised or ended; the others are stopped.
+            TaskError: a worker raised, or ended over one tile again and again; the others are stopped.
         """
-        context = multiprocessing.get_context("spawn")
-        running: dict[Connection, Any] = {}
+        stage = _Stage(next(self._numbers), steps, evaluations, past.snapshots)
+        tiles = past.left(self._fleet.tiles(lanes, choice, self.num_workers))
+        waiting = [_Job(tile, past.mode(tile, choice.mode)) for tile in tiles]
         try:
-            for shard in shard_lanes(lanes, self._num_workers, choice.tile, by_seed=self._fleet.support.by_seed):
-                ours, theirs = context.Pipe(duplex=False)
-                job = _Job(self._parcel, self._fleet.race_seed, tuple(shard), steps, evaluations, choice)
-                process = context.Process(target=_work, args=(theirs, job), daemon=True)
-                process.start()
-                theirs.close()
-                running[ours] = process
-            while running:
-                for connection in wait(list(running)):
-                    assert isinstance(connection, Connection)
-                    yield from self._receive(connection, running)
-        finally:
-            for process in running.values():
-                process.terminate()
-            for process in running.values():
-                process.join()
+            yield from self._until_done(waiting, stage)
+        except BaseException:
+            self.close()
+            raise
 
-    def _receive(self, connection: Connection, running: dict[Connection, Any]) -> Iterator[Event]:
+    def _until_done(self, waiting: list[_Job], stage: _Stage) -> Iterator[Event]:
+        told = Told()
+        while waiting or any(worker.job for worker in self._workers):
+            self._hand_out(waiting, stage)
+            busy = {worker.connection: worker for worker in self._workers if worker.job}
+            for connection in wait(list(busy), timeout=_POLL_S):
+                assert isinstance(connection, Connection)
+                yield from self._receive(busy[connection], waiting, told)
+            if stage.snapshots is not None and stage.snapshots.is_ending():
+                yield from self._last_words(told)
+                raise KeyboardInterrupt
+
+    def _hand_out(self, waiting: list[_Job], stage: _Stage) -> None:
+        while waiting:
+            idle = [worker for worker in self._workers if worker.job is None]
+            if not idle and len(self._workers) < self.num_workers:
+                idle = [self._start()]
+            if not idle:
+                return
+            self._give(idle[0], waiting, stage)
+
+    def _give(self, worker: _Worker, waiting: list[_Job], stage: _Stage) -> None:
+        job = waiting.pop(_best(waiting, worker, self._workers))
         try:
-            message = connection.recv()
-        except EOFError:
-            process = running.pop(connection)
-            process.join()
-            raise TaskError(
-                f"a worker process ended without a word (exit code {process.exitcode}); out of memory is the usual cause. "
-                "Use --workers 1, or a smaller batch or model."
-            ) from None
+            if worker.stage != stage.number:
+                worker.connection.send(stage)
+            worker.connection.send(job)
+        except OSError:
+            # It died while it had nothing to do; its successor is asked again.
+            waiting.insert(0, job)
+            self._bury(worker)
+            return
+        worker.stage, worker.job, worker.is_ahead = stage.number, job, False
+        worker.known.add(job.make_up)
+
+    def _start(self) -> _Worker:
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        process = context.Process(target=_work, args=(theirs, self._parcel, self._fleet.race_seed), daemon=True)
+        process.start()
+        theirs.close()
+        worker = _Worker(ours, process)
+        self._workers.append(worker)
+        return worker
+
+    def _receive(self, worker: _Worker, waiting: list[_Job], told: Told) -> Iterator[Event]:
+        try:
+            message = worker.connection.recv()
+        except (EOFError, OSError):
+            yield self._outlive(worker, waiting)
+            return
         if isinstance(message, Exception):
             raise message
         if message is None:
-            running.pop(connection).join()
+            worker.job = None
             return
-        yield message
+        news = told.news(message)
+        if news is not None:
+            worker.is_ahead = worker.is_ahead or not isinstance(news, Started)
+            yield news
+
+    def _outlive(self, worker: _Worker, waiting: list[_Job]) -> Remark:
+        """Put the tile of a worker that ended back in the queue, cut in two if it got no further twice."""
+        job, code = worker.job, self._bury(worker)
+        assert job is not None
+        job.deaths = 1 if worker.is_ahead else job.deaths + 1
+        if job.deaths >= MOST_DEATHS:
+            raise TaskError(
+                f"a worker process ended without a word (exit code {code}), {job.deaths} times over the same lanes; out of memory is "
+                "the usual cause. Use --workers 1, or a smaller batch or model."
+            )
+        is_cut = job.deaths > 1 and len(job.lanes) > 1
+        waiting[:0] = job.halves() if is_cut else [job]
+        how = "with half as many lanes at a time" if is_cut else "from its last snapshot"
+        return Remark(f"a worker process ended without a word (exit code {code}); another one goes on {how}")
+
+    def _bury(self, worker: _Worker) -> Any:
+        self._workers.remove(worker)
+        worker.connection.close()
+        worker.process.join()
+        return worker.process.exitcode
+
+    def _last_words(self, told: Told) -> Iterator[Event]:
+        """Ask every worker to save its tile and end, and take in what they send within `PATIENCE_S`."""
+        pending = {worker.connection: worker for worker in self._workers if worker.job}
+        for worker in pending.values():
+            with contextlib.suppress(OSError):
+                worker.connection.send(None)
+        end = time.monotonic() + PATIENCE_S
+        while pending and time.monotonic() < end:
+            for connection in wait(list(pending), timeout=_POLL_S):
+                assert isinstance(connection, Connection)
+                message = _last(connection)
+                if message is None:
+                    del pending[connection]
+                elif (news := told.news(message)) is not None:
+                    yield news
 
 
-@dataclass(frozen=True, slots=True)
-class _Job:
-    parcel: Parcel
-    race_seed: int
-    lanes: tuple[Lane, ...]
-    steps: int
-    evaluations: Evaluations
-    choice: Choice
+def _last(connection: Connection) -> Event | None:
+    """What a worker still says; None once it says nothing more."""
+    try:
+        message = connection.recv()
+    except (EOFError, OSError):
+        return None
+    return None if isinstance(message, Exception) else message
 
 
-def _work(connection: Connection, job: _Job) -> None:
+def _best(waiting: Sequence[_Job], worker: _Worker, workers: Sequence[_Worker]) -> int:
+    """Which tile a worker gets: one of a make-up that it has run, else one that no other has run, else the next."""
+    others = {make_up for other in workers for make_up in other.known}
+    known = [job.make_up in worker.known for job in waiting]
+    fresh = [job.make_up not in others for job in waiting]
+    return next((marks.index(True) for marks in (known, fresh) if any(marks)), 0)
+
+
+def _work(connection: Connection, parcel: Parcel, race_seed: int) -> None:
     # The terminal sends Ctrl-C to every process of the group; the parent decides what happens.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        fleet = Fleet(job.parcel.open(), race_seed=job.race_seed)
-        for event in fleet.run(job.lanes, job.steps, job.evaluations, job.choice):
-            connection.send(event)
-        connection.send(None)
-    except BrokenPipeError:
+        _serve(connection, Fleet(parcel.open(), race_seed=race_seed))
+    except (EOFError, BrokenPipeError, ConnectionResetError):
         pass
     except RavineError as error:
         connection.send(TaskError(str(error)))
     except Exception as error:  # everything must reach the parent: a worker has no other voice
         connection.send(TaskError(f"a worker process raised {type(error).__name__}: {error}\n{traceback.format_exc(limit=-3)}"))
+
+
+def _serve(connection: Connection, fleet: Fleet) -> None:
+    """Run the tiles that come in until the parent hangs up, or asks for a last snapshot."""
+    stage: _Stage | None = None
+    while (message := connection.recv()) is not None:
+        if isinstance(message, _Stage):
+            stage = message
+            evaluations = fleet.on_device(stage.evaluations)
+            if stage.snapshots is not None:
+                stage.snapshots.is_ending = partial(_is_asked_to_end, connection)
+            continue
+        assert stage is not None
+        try:
+            for event in fleet.run_tile(message.lanes, stage.steps, evaluations, message.mode, stage.snapshots):
+                connection.send(event)
+        except KeyboardInterrupt:
+            connection.send(None)
+            return
+        connection.send(None)
+
+
+def _is_asked_to_end(connection: Connection) -> bool:
+    """Whether the parent wants a last snapshot: while a tile runs it says nothing else. Raises `EOFError` if it hung up."""
+    return connection.poll() and connection.recv() is None

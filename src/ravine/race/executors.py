@@ -2,64 +2,109 @@
 
 import os
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from typing import Protocol, final
 
 from ravine.base._checks import count
 from ravine.base.errors import InputError
-from ravine.fleet import Choice, Evaluations, Event, Fleet, Lane, WorkerPool, pack
+from ravine.fleet import Choice, Evaluations, Event, Fleet, Lane, Past, WorkerPool, fingerprint
+from ravine.fleet.parcel import Parcel, pack
 
 WORTH_WORKERS_S = 20.0
-"""Forecast above which starting workers (about 4 s each: importing torch, reading the data) pays."""
+"""Forecast above which starting workers pays."""
+
+WORTH_SHARING_S = 2.0
+"""The same once they are there."""
+
+WORKER_START_S = 4.0
+"""Seconds until a new process has imported torch and read the data."""
 
 
 class Executor(Protocol):
     """Runs lanes and reports events; only the caller writes the record."""
 
-    def run(self, lanes: Sequence[Lane], steps: int, evaluations: Evaluations, choice: Choice) -> Iterator[Event]:
+    def run(self, lanes: Sequence[Lane], steps: int, evaluations: Evaluations, choice: Choice, past: Past) -> Iterator[Event]:
         """Run them."""
         ...
 
 
 @final
-class InProcess:
-    """Runs lanes here.
+class Crew:
+    """Who runs the lanes of one race: this process and, once a stage is worth it, workers that stay for the next stage.
+
+    A context manager: leaving it ends the workers.
 
     Args:
         fleet: the fleet of the task.
+        workers: processes that share the lanes, or "auto": as many as there are cores, if the forecast says that it pays.
     """
 
-    num_workers = 1
+    def __init__(self, fleet: Fleet, workers: int | str = 1) -> None:
+        self.fleet, self._workers = fleet, workers
+        self._pool: WorkerPool | None = None
 
-    def __init__(self, fleet: Fleet) -> None:
-        self._fleet = fleet
+    def __enter__(self) -> "Crew":
+        return self
 
-    def run(self, lanes: Sequence[Lane], steps: int, evaluations: Evaluations, choice: Choice) -> Iterator[Event]:
-        """See `Executor.run`."""
-        return self._fleet.run(lanes, steps, evaluations, choice)
+    def __exit__(self, *_: object) -> None:
+        if self._pool is not None:
+            self._pool.close()
+
+    @cached_property
+    def fingerprint(self) -> bytes:
+        """Of the task, taken once."""
+        return fingerprint(self.fleet.task)
+
+    @cached_property
+    def _parcel(self) -> Parcel | None:
+        return pack(self.fleet.task, self.fingerprint)
+
+    def size(self, forecast_s: float, num_lanes: int) -> tuple[int, str]:
+        """How many processes run a stage, and a note where that is fewer than asked for.
+
+        Args:
+            forecast_s: seconds that one process would take.
+            num_lanes: lanes of the stage.
+
+        Raises:
+            InputError: the workers asked for are neither "auto" nor a whole number above 0.
+        """
+        wanted, device = check_workers(self._workers), self.fleet.device
+        if wanted is None:
+            worth = WORTH_WORKERS_S if self._pool is None else WORTH_SHARING_S
+            wanted = available_cores() if forecast_s > worth and device.type == "cpu" else 1
+        wanted = min(wanted, num_lanes)
+        if wanted > 1 and device.type != "cpu":
+            return 1, f"one process drives {device}; --workers is for the CPU"
+        if wanted > 1 and self._parcel is None:
+            note = "one process runs all lanes, because the task cannot be sent to another (lambdas); load it from a file for more"
+            return 1, note if self._workers != "auto" else ""
+        return wanted, ""
+
+    def forecast(self, choice: Choice, lanes: Sequence[Lane], num_workers: int) -> float:
+        """Seconds that so many processes take, their start and what each must do for itself included."""
+        if num_workers == 1:
+            return choice.seconds
+        start = WORKER_START_S * choice.stretch + choice.start_s if self._pool is None else 0.0
+        tiles = [len(tile) for tile in self.fleet.tiles(lanes, choice, num_workers)]
+        return start + choice.seconds * longest_share(tiles, num_workers) / len(lanes)
+
+    def executor(self, num_workers: int) -> Executor:
+        """An executor with that many processes; this one alone where the task cannot be sent."""
+        if num_workers == 1 or self._parcel is None:
+            return self.fleet
+        if self._pool is None:
+            self._pool = WorkerPool(self._parcel, self.fleet, num_workers)
+        self._pool.num_workers = num_workers
+        return self._pool
 
 
-def choose_workers(workers: int | str, fleet: Fleet, forecast_s: float, num_lanes: int) -> tuple[int, str]:
-    """How many processes run a stage, and a note where that is fewer than asked for.
-
-    Args:
-        workers: a number, or "auto": as many as there are cores, if the forecast says that it pays.
-        fleet: the fleet of the task.
-        forecast_s: seconds that one process would take.
-        num_lanes: lanes of the stage.
-
-    Raises:
-        InputError: neither "auto" nor a whole number above 0.
-    """
-    wanted = check_workers(workers)
-    if wanted is None:
-        wanted = available_cores() if forecast_s > WORTH_WORKERS_S and fleet.device.type == "cpu" else 1
-    wanted = min(wanted, num_lanes)
-    if wanted > 1 and fleet.device.type != "cpu":
-        return 1, f"one process drives {fleet.device}; --workers is for the CPU"
-    if wanted > 1 and pack(fleet.task) is None:
-        note = "one process runs all lanes, because the task cannot be sent to another (lambdas); load it from a file for more"
-        return 1, note if workers != "auto" else ""
-    return wanted, ""
+def longest_share(tiles: Sequence[int], num_workers: int) -> int:
+    """Lanes of the worker that has most to do, where each takes the next tile once it is free."""
+    loads = [0] * num_workers
+    for tile in tiles:
+        loads[loads.index(min(loads))] += tile
+    return max(loads)
 
 
 def check_workers(workers: int | str) -> int | None:
@@ -75,9 +120,3 @@ def check_workers(workers: int | str) -> int | None:
 def available_cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def make_executor(fleet: Fleet, num_workers: int) -> Executor:
-    """An executor with that many processes."""
-    parcel = pack(fleet.task) if num_workers > 1 else None
-    return InProcess(fleet) if parcel is None else WorkerPool(parcel, fleet, num_workers)

@@ -102,7 +102,7 @@ def _recommendation(record: Record, meta: Mapping[str, Any]) -> Mapping[str, Any
     if shared is not None:
         reason = f"every optimiser ran at the shared rate {shared:g}, untuned. Race again without --shared-lr."
     elif status != "done":
-        reason = f"its race is {status}, not done. Let it finish, or race it again with --force."
+        reason = f"its race is {status}, not done. Let it finish; the same command with --resume goes on with it."
     elif not chosen.get("optimizer"):
         reason = "every lane of its final diverged, or none got better than at its start. Race again with other rates in --lrs."
     else:

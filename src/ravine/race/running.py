@@ -1,5 +1,6 @@
 """A race from plan to ranked record."""
 
+import os
 import sysconfig
 import time
 import traceback
@@ -7,64 +8,97 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
+from ravine.base._checks import number
 from ravine.base._seeds import derive
 from ravine.base.errors import InputError, RavineError, TaskError
-from ravine.fleet import Evaluations, Fleet, Lane
-from ravine.race.executors import check_workers, choose_workers, make_executor
+from ravine.fleet import EVERY_S, Choice, Evaluations, Finished, Fleet, Lane, Past, Saved
+from ravine.race.executors import Crew, check_workers
 from ravine.race.plan import TUNING_SEED, Entrant, Plan
 from ravine.race.protocol import environment, protocol
 from ravine.race.recommendation import recommend
-from ravine.race.stage import Entry, Observer, Scribe, Silent, seconds_per_step
-from ravine.race.tuning import Outcome, RateSearch, stuck_since
-from ravine.records import Cost, FinalLane, LaneRow, Ranking, RankingSettings, Writer, create, rank
+from ravine.race.resuming import Before, new_race, open_before, plan_facts, retell
+from ravine.race.stage import SILENTLY, Entry, Observer, Scribe, Silent, Trace, seconds_per_step
+from ravine.race.stopping import Stopping
+from ravine.race.tuning import FINAL_RATES, Outcome, RateSearch, stuck_since
+from ravine.records import Cost, FinalLane, LaneRow, Ranking, RankingSettings, Writer, create, rank, resume
 from ravine.rules import registry
 from ravine.tasks import split_validation
 from ravine.tasks.splits import rows
 
+WORTH_A_WORD_S = 5.0
+"""Seconds from which people want to know how long a race will take."""
+
+Existing = Literal["keep", "replace", "resume"]
+"""What to do with a record that exists: refuse, replace it, or go on with its race."""
+
 
 def run_race(
-    plan: Plan, path: Path, *, device: str = "cpu", workers: int | str = 1, force: bool = False, observer: Observer | None = None
+    plan: Plan,
+    path: Path,
+    *,
+    device: str = "cpu",
+    workers: int | str = 1,
+    existing: Existing = "keep",
+    observer: Observer | None = None,
+    snapshot_s: float = EVERY_S,
 ) -> Path:
     """Run a race and write its record as it goes.
 
-    An interrupt leaves a valid record with status "interrupted" and is raised again.
+    An interrupt leaves a valid record with status "interrupted" and is raised again. A race that was interrupted,
+    that failed or was killed goes on with `existing="resume"` and ends with the same bits.
 
     Args:
         plan: what to race.
-        path: the record; an existing record is replaced only with `force`.
+        path: the record.
         device: "auto" (CUDA where there is one), "cpu" or "cuda".
         workers: processes that share the lanes, or "auto" to decide by the forecast.
-        force: replace an existing record.
+        existing: what to do with a record at `path`; a file that is none is never touched.
         observer: told of everything as it happens.
+        snapshot_s: seconds between two snapshots of the lanes under way; infinity takes none.
 
     Returns:
         `path`.
     """
     check_workers(workers)
-    fleet = Fleet(plan.task, race_seed=plan.race_seed, device=find_device(device))
+    number("snapshot_s", snapshot_s, at_least=0.0)
+    fleet, watching = Fleet(plan.task, race_seed=plan.race_seed, device=find_device(device)), observer or Silent()
     plan.task.check()
     splits = ranking_splits(plan)
-    with create(path, force=force) as writer:
-        race = Race(plan, fleet, writer, observer or Silent(), splits=splits, workers=workers)
-        try:
-            race.run()
-        except KeyboardInterrupt:
-            race.close("interrupted")
-            raise
-        except BaseException as error:
-            race.close("failed")
-            if isinstance(error, Exception) and not isinstance(error, RavineError) and (place := users_line(error)):
-                what = str(error).strip().splitlines()[0] if str(error).strip() else "no message"
-                raise TaskError(
-                    f"task {plan.task.name!r} raised {type(error).__name__} at {place} during the race: {what.rstrip('.')}. "
-                    f"The record {path} holds what was done."
-                ) from error
-            raise
+    with Stopping() as stopping, Crew(fleet, workers) as crew:
+        facts = plan_facts(plan, str(fleet.device), crew.fingerprint, fleet.first_loss())
+        goes_on = existing == "resume" and os.path.lexists(path)
+        if existing == "resume" and not goes_on:
+            watching.note(f"there is no {path} to resume, so the race starts from its beginning")
+        with resume(path) if goes_on else create(path, force=existing == "replace") as writer:
+            before = open_before(path, facts, snapshot_s) if goes_on else new_race(path, snapshot_s)
+            if before.is_done:
+                watching.note(f"the race in {path} is finished: there is nothing to resume")
+                return path
+            before.snapshots.is_ending = stopping.is_asked
+            _carry_out(Race(plan, crew, writer, watching, splits=splits, before=before, facts=facts), stopping)
     return path
+
+
+def _carry_out(race: "Race", stopping: Stopping) -> None:
+    try:
+        race.run()
+    except KeyboardInterrupt:
+        race.close("interrupted")
+        stopping.end()
+        raise
+    except BaseException as error:
+        race.close("failed")
+        if isinstance(error, Exception) and not isinstance(error, RavineError) and (place := users_line(error)):
+            what = str(error).strip().splitlines()[0] if str(error).strip() else "no message"
+            raise TaskError(
+                f"task {race.plan.task.name!r} raised {type(error).__name__} at {place} during the race: {what.rstrip('.')}. "
+                f"The record {race.path} holds what was done."
+            ) from error
+        raise
 
 
 def users_line(error: BaseException) -> str:
@@ -104,37 +138,48 @@ class Race:
 
     Args:
         plan: what to race.
-        fleet: copies of the task's model.
+        crew: who runs lanes, copies of the task's model.
         writer: the open record.
         observer: told of everything as it happens.
         splits: what is tuned and ranked on, and a note (`ranking_splits`).
-        workers: processes that share the lanes, or "auto".
+        before: what an earlier process did of it.
+        facts: the plan as the record keeps it (`plan_facts`).
     """
 
     def __init__(
         self,
         plan: Plan,
-        fleet: Fleet,
+        crew: Crew,
         writer: Writer,
         observer: Observer,
         *,
         splits: tuple[dict[str, Any], str],
-        workers: int | str = 1,
+        before: Before,
+        facts: Mapping[str, Any],
     ) -> None:
-        self.plan, self._fleet, self._workers = plan, fleet, workers
-        self._writer, self._observer = writer, observer
-        self._scribe = Scribe(writer, observer)
-        self._started, self._next_lane, self._engine = time.perf_counter(), 0, dict[str, Any]()
+        self.plan, self.path, self._crew, self._fleet = plan, writer.path, crew, crew.fleet
+        self._writer, self._observer, self._before = writer, observer, before
+        self._scribe = Scribe(writer, observer, before.snapshots)
+        self._started, self._next_lane, self._engine = time.perf_counter(), 0, before.engine
         self._splits, note = splits
-        self._notes = [*plan.notes, *([note] if note else [])]
+        self._notes = list(dict.fromkeys([*plan.notes, *([note] if note else []), *before.notes]))
         higher = plan.task.higher_is_better(plan.task.rank_by)
         self.searches = {e.label: RateSearch(e, higher_is_better=higher, extends=plan.extends) for e in plan.entrants}
-        writer.set_meta("created", datetime.now(UTC).isoformat(timespec="seconds"))
-        writer.set_meta("status", "running")
-        writer.set_meta("task", plan.task.describe())
-        writer.set_meta("environment", environment(fleet))
+        self._write_first(facts)
+
+    def _write_first(self, facts: Mapping[str, Any]) -> None:
+        now, before = datetime.now(UTC).isoformat(timespec="seconds"), self._before
+        here = (environment(self._fleet), protocol(self, None)["versions"])
+        if not before.is_resumed:
+            first = {"created": now, "id": before.snapshots.race, "plan": facts, "task": self.plan.task.describe(), "environment": here[0]}
+        else:
+            first = {"resumed": [*before.resumed, now]}
+            if before.environment != here:
+                self._note("the race was resumed on another machine or with other versions, so the rest may differ in its last digits")
+        for key, value in {**first, "status": "running"}.items():
+            self._writer.set_meta(key, value)
         self._write_protocol(None)
-        writer.flush()
+        self._writer.flush()
 
     def run(self) -> None:
         """Tune every entrant, run the final on fresh seeds, rank, recommend."""
@@ -152,9 +197,14 @@ class Race:
         if status != "done":
             self._write_protocol(None)
         self._writer.set_meta("status", status)
-        self._writer.set_meta("wall_s", round(time.perf_counter() - self._started, 3))
-        self._writer.set_meta("notes", list(self._notes))
+        self._write_progress()
         self._writer.flush()
+        if status == "done":
+            self._before.snapshots.clear()
+
+    def _write_progress(self) -> None:
+        self._writer.set_meta("wall_s", round(self._before.wall_s + time.perf_counter() - self._started, 3))
+        self._writer.set_meta("notes", list(self._notes))
 
     def _tune(self, grids: Mapping[str, Sequence[float]], stage: str) -> None:
         entries = [self._entry("tune", self.searches[label].entrant, lr, TUNING_SEED) for label, rates in grids.items() for lr in rates]
@@ -174,7 +224,7 @@ class Race:
         for entry in entries:
             since = self.searches[entry.row.optimizer].silent_divergences().get(entry.row.lr)
             if since is not None:
-                self._scribe.diverged(entry.row.lane, since, "silently: its loss stayed within 1 % of that of a constant output")
+                self._scribe.diverged(entry.row.lane, since, f"{SILENTLY}: its loss stayed within 1 % of that of a constant output")
 
     def _final(self) -> None:
         rates = {e.label: e.grid if self.plan.is_shared_lr else self.searches[e.label].final_rates() for e in self.plan.entrants}
@@ -196,31 +246,78 @@ class Race:
             # Where the rate's tuning lane had not learnt either, the horizon is too short or there is nothing to learn: slow, not diverged.
             could_learn = self.searches[entry.row.optimizer].has_learnt(entry.row.lr)
             if since is not None and could_learn and trace.diverged_at is None:
-                self._scribe.diverged(entry.row.lane, since, "silently: its loss stayed within 1 % of that of a constant output")
+                self._scribe.diverged(entry.row.lane, since, f"{SILENTLY}: its loss stayed within 1 % of that of a constant output")
 
     def _run(self, stage: str, entries: Sequence[Entry], at: dict[str, frozenset[int]]) -> None:
-        self._scribe.begin(entries)
         lanes, steps = [entry.lane for entry in entries], self.plan.steps
         evaluations = Evaluations(at, {name: self._splits[name] for name in at})
-        examples = sum(len(grid) * self.split_sizes[name] for name, grid in at.items())
-        choice = self._fleet.calibrate(lanes, steps, evaluated=examples)
-        num_workers, why = choose_workers(self._workers, self._fleet, choice.seconds, len(lanes))
-        memory = num_workers * self._fleet.memory(lanes, choice, self._splits)
+        if self._before.holds(entries):
+            choice, num_workers = self._before.choice(stage)
+            past = self._take_up(stage, entries, self._fleet.tiles(lanes, choice, num_workers))
+        else:
+            choice, num_workers = self._arrange(stage, lanes, evaluations)
+            past = self._begin(entries)
+        left = sum(lane.number not in past.finished for lane in lanes)
+        if not left:
+            return
+        shown = replace(choice, seconds=self._engine[stage]["forecast_s"] * left / len(lanes), num_workers=num_workers)
+        self._observer.stage(stage, entries, steps, shown, self._engine[stage]["memory_bytes"])
+        started = time.perf_counter()
+        retell({entry.row.lane: self._scribe.traces[entry.row.lane] for entry in entries}, past, self._observer)
+        for event in self._crew.executor(num_workers).run(lanes, steps, evaluations, choice, past):
+            if isinstance(event, Finished | Saved):
+                self._write_progress()
+            self._scribe.take(event)
+        if left == len(lanes):
+            self._engine[stage]["took_s"] = round(time.perf_counter() - started, 3)
+
+    def _arrange(self, stage: str, lanes: Sequence[Lane], evaluations: Evaluations) -> tuple[Choice, int]:
+        """How a stage is run, and by how many workers: by measurement."""
+        choice = self._fleet.calibrate(lanes, self.plan.steps, evaluations)
+        num_workers, why = self._crew.size(choice.seconds, len(lanes))
+        fitting = self._fleet.most_workers(lanes, choice, self._splits) if num_workers > 1 else 1
+        if fitting < num_workers:
+            num_workers, why = fitting, f"memory holds {fitting} worker process{'es' if fitting > 1 else ''}, not {num_workers}"
         self._engine[stage] = {
             "mode": choice.mode,
             "tile": choice.tile,
             "workers": num_workers,
             "reason": choice.reason,
             "measured_s": choice.measured,
-            "forecast_s": choice.seconds / num_workers,
-            "memory_bytes": memory,
+            "trials": [trial.as_json() for trial in choice.trials],
+            "one_process_s": choice.seconds,
+            "forecast_s": self._crew.forecast(choice, lanes, num_workers),
+            "memory_bytes": num_workers * self._fleet.memory(lanes, choice, self._splits),
         }
-        unstackable = "" if self._fleet.support.stackable else f"lanes run one after the other, because {self._fleet.support.reason}"
+        is_alone = choice.mode in ("loop", "fused") and not self._fleet.support.stackable
+        unstackable = f"lanes run one after the other, because {self._fleet.support.reason}" if is_alone else ""
+        if stage == "tune":
+            self._engine[stage]["race_s"] = whole = self._whole_race(choice, len(lanes))
+            if whole >= WORTH_A_WORD_S:
+                self._observer.note(f"the whole race is forecast to take about {whole:.0f} s, less where lanes diverge")
         for text in filter(None, (unstackable, why)):
             self._note(text)
-        self._observer.stage(stage, entries, steps, replace(choice, seconds=choice.seconds / num_workers), memory)
-        for event in make_executor(self._fleet, num_workers).run(lanes, steps, evaluations, choice):
-            self._scribe.take(event)
+        return choice, num_workers
+
+    def _whole_race(self, choice: Choice, tuned: int) -> float:
+        """Seconds that all stages take, from what the first one is forecast to take; grids are rarely extended."""
+        final = self.plan.seeds * sum(min(FINAL_RATES, len(entrant.grid)) for entrant in self.plan.entrants)
+        facts = self._engine["tune"]
+        return float(facts["forecast_s"] + choice.seconds * final / tuned / facts["workers"])
+
+    def _begin(self, entries: Sequence[Entry]) -> Past:
+        # With the lanes in one transaction: how they are run is what a resumed race goes by.
+        self._write_protocol(None)
+        self._write_progress()
+        self._scribe.begin(entries)
+        return Past(self._before.snapshots)
+
+    def _take_up(self, stage: str, entries: Sequence[Entry], tiles: Sequence[Sequence[Lane]]) -> Past:
+        traces, past = self._before.take_up(entries, tiles, self._writer)
+        self._scribe.traces |= {entry.row.lane: traces.get(entry.row.lane) or Trace(entry.row) for entry in entries}
+        ended, under_way = len(past.finished), len(traces) - len(past.finished)
+        self._observer.note(f"{stage}: {ended} of {len(entries)} lanes were finished before, and {under_way} go on from a snapshot")
+        return past
 
     def _entry(self, stage: str, entrant: Entrant, lr: float, seed: int) -> Entry:
         rule, hypers = registry.resolve(entrant.optimizer, {"lr": lr})

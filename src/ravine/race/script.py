@@ -9,7 +9,7 @@ from torch.utils import _pytree as pytree
 
 from ravine.base._seeds import derive
 from ravine.fleet import Fleet
-from ravine.fleet.fleet import EVALUATION_BYTES
+from ravine.fleet.memory import EVALUATION_BYTES
 from ravine.race._optimizer_text import OptimizerText, optimizer_text
 from ravine.race._source_text import WIDTH, import_block, layout, literal
 from ravine.race._task_text import TaskText, task_text

@@ -6,8 +6,11 @@ from typing import Protocol
 
 import numpy as np
 
-from ravine.fleet import Choice, Diverged, Evaluated, Event, Finished, Lane, LossBlock, Started
+from ravine.fleet import Choice, Diverged, Evaluated, Event, Finished, Lane, LossBlock, Remark, Saved, Snapshots, Started
 from ravine.records import LaneRow, Writer
+
+SILENTLY = "silently"
+"""How the reason begins where a lane is found to have diverged only after its stage, from its curve as a whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +85,11 @@ class Scribe:
     Args:
         writer: the record.
         observer: who else wants to know.
+        snapshots: made valid, and removed, in step with the record.
     """
 
-    def __init__(self, writer: Writer, observer: Observer) -> None:
-        self._writer, self._observer = writer, observer
+    def __init__(self, writer: Writer, observer: Observer, snapshots: Snapshots | None = None) -> None:
+        self._writer, self._observer, self._snapshots = writer, observer, snapshots
         self.traces: dict[int, Trace] = {}
 
     def begin(self, entries: Sequence[Entry]) -> None:
@@ -109,6 +113,15 @@ class Scribe:
             case Finished():
                 self._finished(event)
                 self._writer.flush()
+                if self._snapshots is not None:
+                    self._snapshots.discard(event.lanes)
+            case Saved():
+                # The order matters: a snapshot must never be ahead of its record.
+                self._writer.flush()
+                if self._snapshots is not None:
+                    self._snapshots.commit(event)
+            case Remark():
+                self._observer.note(event.text)
         self._observer.event(event)
 
     def diverged(self, lane: int, step: int, reason: str) -> None:
@@ -134,14 +147,15 @@ class Scribe:
         for metric, column in event.values.items():
             for lane, value in zip(event.lanes, column, strict=True):
                 splits = self.traces[lane].evaluations.setdefault(event.split, {})
-                splits.setdefault(metric, {})[event.step] = float(value)
+                # As the record keeps it, so that a resumed race reads the same.
+                splits.setdefault(metric, {})[event.step] = float(value) if np.isfinite(value) else float("nan")
 
     def _finished(self, event: Finished) -> None:
-        share = event.seconds / len(event.lanes)
-        for lane in event.lanes:
-            trace = self.traces[lane]
+        share, traces = event.seconds / len(event.lanes), [self.traces[lane] for lane in event.lanes]
+        for trace in traces:
             trace.seconds = share
-            self._writer.finish_lanes([lane], steps_done=trace.steps_done, seconds=share)
+        # At once: of a tile that ended in part, the rest would go on in a smaller tile, with other bits perhaps.
+        self._writer.finish_lanes(event.lanes, steps_done=[trace.steps_done for trace in traces], seconds=share)
 
 
 def seconds_per_step(traces: Mapping[int, Trace]) -> dict[str, float]:

@@ -91,6 +91,10 @@ class Record:
             expected += count
         return np.concatenate(blocks).astype(np.float32) if blocks else np.empty(0, dtype=np.float32)
 
+    def steps_recorded(self) -> dict[int, int]:
+        """Number of training losses of each lane that has any."""
+        return dict(self._rows("SELECT lane, sum(count) FROM losses GROUP BY lane"))
+
     def evaluations(
         self, *, stage: str | None = None, lane: int | None = None, split: str | None = None, metric: str | None = None
     ) -> Evaluations:

@@ -1,5 +1,6 @@
 """Writing a record as the race goes: a killed race leaves a valid file with everything up to the last `flush`."""
 
+import contextlib
 import json
 import os
 import sqlite3
@@ -41,7 +42,9 @@ def create(path: str | os.PathLike[str], *, force: bool = False) -> "Writer":
             draft.replace(target)
     finally:
         for ending in ("", "-wal", "-shm", "-journal"):
-            draft.with_name(draft.name + ending).unlink(missing_ok=True)
+            # A read-only file system refuses even where there is nothing to remove.
+            with contextlib.suppress(OSError):
+                draft.with_name(draft.name + ending).unlink(missing_ok=True)
     return Writer(target)
 
 
@@ -72,7 +75,7 @@ def _check_target(target: Path, *, force: bool) -> None:
             raise
         raise RecordError(f"{target} exists and is not a record of this ravine, so it is never replaced; give another --out.") from error
     if not force:
-        raise RecordError(f"{target} exists; give --force to replace it, or another --out.")
+        raise RecordError(f"{target} exists; give --resume to go on with its race, --force to replace it, or another --out.")
 
 
 class Writer:
@@ -144,7 +147,33 @@ class Writer:
             lanes: lane numbers.
             mode: how they are trained, e.g. "loop" or "compiled".
         """
-        self._write("UPDATE lanes SET status = 'running', mode = ? WHERE lane = ?", [(mode, lane) for lane in lanes])
+        # A tile that goes on from a snapshot begins a second time, with the lanes in it that had diverged.
+        sql = "UPDATE lanes SET status = CASE status WHEN 'diverged' THEN status ELSE 'running' END, mode = ? WHERE lane = ?"
+        self._write(sql, [(mode, lane) for lane in lanes])
+
+    def rewind_lanes(self, lanes: Sequence[int], step: int) -> None:
+        """Forget what lanes did after `step` steps: later losses, evaluations and divergences.
+
+        Args:
+            lanes: lanes under way; they go on with the loss of step `step`, counted from 0.
+            step: steps that stay.
+        """
+        for lane in lanes:
+            sql = "SELECT first_step, data FROM losses WHERE lane = ? AND first_step < ? ORDER BY first_step DESC LIMIT 1"
+            begun = self._connection.execute(sql, (lane, step)).fetchone()
+            first = step if begun is None else begun[0]
+            self._write("DELETE FROM losses WHERE lane = ? AND first_step >= ?", [(lane, first)])
+            self._write("DELETE FROM evaluations WHERE lane = ? AND step > ?", [(lane, step)])
+            self._blocks.forget([lane])
+            if begun is not None:
+                kept = np.frombuffer(begun[1], dtype="<f4")[: step - first]
+                self.add_losses([lane], first, kept[:, None])
+        sql = "UPDATE lanes SET status = 'running', diverged_at = NULL, reason = NULL WHERE lane = ? AND diverged_at > ?"
+        self._write(sql, [(lane, step) for lane in lanes])
+
+    def acquit_lanes(self, lanes: Iterable[int]) -> None:
+        """Take back that finished lanes diverged, which was told of them as a whole and will be judged again."""
+        self._write("UPDATE lanes SET status = 'done', diverged_at = NULL, reason = NULL WHERE lane = ?", [(lane,) for lane in lanes])
 
     def add_losses(self, lanes: Sequence[int], first_step: int, block: np.ndarray) -> None:
         """Add training losses that continue each lane's.
@@ -179,21 +208,22 @@ class Writer:
         """Record that a lane diverged at `step`, and why."""
         self._write("UPDATE lanes SET status = 'diverged', diverged_at = ?, reason = ? WHERE lane = ?", [(step, reason, lane)])
 
-    def finish_lanes(self, lanes: Iterable[int], *, steps_done: int, seconds: float) -> None:
+    def finish_lanes(self, lanes: Iterable[int], *, steps_done: int | Sequence[int], seconds: float) -> None:
         """Record that lanes ended, diverged ones included, and write their remaining losses.
 
         Args:
-            lanes: lane numbers.
-            steps_done: steps that each of them took.
+            lanes: lane numbers; all of them have ended in the record, or none, wherever an interrupt strikes.
+            steps_done: steps that each of them took, or one number for all.
             seconds: time of each.
         """
         keys = list(lanes)
+        taken = [steps_done] * len(keys) if isinstance(steps_done, int) else steps_done
         self._write_losses(self._blocks.unfinished(keys))
         self._blocks.forget(keys)
         sql = (
             "UPDATE lanes SET steps_done = ?, seconds = ?, status = CASE status WHEN 'diverged' THEN status ELSE 'done' END WHERE lane = ?"
         )
-        self._write(sql, [(steps_done, seconds, lane) for lane in keys])
+        self._write(sql, [(steps, seconds, lane) for steps, lane in zip(taken, keys, strict=True)])
 
     def set_ranking(self, rows: Sequence[RankedEntrant]) -> None:
         """Replace the ranking."""

@@ -8,9 +8,9 @@ from ravine.report.facts import Facts
 
 SCOPE = "among those raced, on this model, data, batch size and horizon"
 UNFINISHED = {
-    "interrupted": "The race was interrupted, so this is partial: the record holds what was done; race it again with --force.",
-    "failed": "The race ended with an error before it was done, so this is partial: mend the cause and race it again with --force.",
-    "running": "The race is still running, or was killed, so this is partial.",
+    "interrupted": "The race was interrupted, so this is partial: the record holds what was done; the same command with --resume goes on.",
+    "failed": "The race ended with an error before it was done, so this is partial: mend the cause and repeat the command with --resume.",
+    "running": "The race is still running, or was killed, so this is partial; a killed race goes on with the same command and --resume.",
 }
 
 

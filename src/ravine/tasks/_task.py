@@ -18,6 +18,7 @@ from ravine.base.errors import RavineError, TaskError
 from ravine.tasks import checking
 from ravine.tasks._randomness import isolated
 from ravine.tasks.baseline import baseline_loss
+from ravine.tasks.hints import name_of
 from ravine.tasks.splits import Splits, Tree, first_line, loader_batch_size, materialise, rows
 
 Metric: TypeAlias = Callable[[Any, Any], torch.Tensor]
@@ -274,7 +275,7 @@ class Task:
             **self.data.sizes,
             "batch_size": self.rows_per_step,
             "steps_per_epoch": self.steps_per_epoch,
-            "loss": checking.name_of(self.loss) if self.loss is not None else "step",
+            "loss": name_of(self.loss) if self.loss is not None else "step",
             "metrics": list(self.metrics),
             "rank_by": self.rank_by,
             "higher_is_better": self.higher_is_better(self.rank_by),

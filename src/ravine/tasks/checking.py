@@ -1,5 +1,6 @@
 """Whether a task's parts fit together, with one sentence for each way in which they do not."""
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -7,23 +8,15 @@ from torch import nn
 from torch.utils import _pytree
 
 from ravine.base.errors import DataError, TaskError
+from ravine.tasks import repeatability
 from ravine.tasks._randomness import isolated
+from ravine.tasks.finiteness import check_loss_finite
+from ravine.tasks.hints import PAIRED, loss_hint, model_hint, name_of, step_hint
 from ravine.tasks.objective import Objective, divide
 from ravine.tasks.splits import Splits, Tree, first_line, rows, take
 
 if TYPE_CHECKING:
     from ravine.tasks._task import Task
-
-_CLASS_LOSSES = ("cross_entropy", "nll_loss", "CrossEntropyLoss", "NLLLoss")
-_PAIRED = (
-    *("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits"),
-    *("MSELoss", "L1Loss", "SmoothL1Loss", "HuberLoss", "BCELoss", "BCEWithLogitsLoss"),
-)
-
-
-def name_of(function: object) -> str:
-    """A function's or module's name for people."""
-    return getattr(function, "__name__", type(function).__name__)
 
 
 def check_parts(task: "Task") -> None:
@@ -84,10 +77,12 @@ def check_run(task: "Task") -> None:
     """Raise `TaskError` unless one batch goes forwards and backwards as in training, and is evaluated to numbers."""
     data, where = task.data, f"task {task.name!r}"
     model = task.build(0)
-    _check_repeatable(model, task.build(0), where)
+    repeatability.check_factory(model, task.build(0), task.build(1), where)
     objective = Objective(model, task).train()
     with isolated(0), torch.enable_grad():
         _check_training(objective, data.train, where)
+    again = partial(repeatability.check_run, lambda: Objective(task.build(0), task))
+    again(partial(_batch, task, data.train), evaluate=False, where=where)
     objective.eval()
     # An evaluation that differentiates by its inputs (a physics-informed loss) works only while gradients are recorded.
     for is_recording in (False, True):
@@ -98,6 +93,8 @@ def check_run(task: "Task") -> None:
             except TaskError as error:
                 if is_recording or not isinstance(error.__cause__, RuntimeError):
                     raise
+    again(partial(_batch, task, data.validation), evaluate=True, where=f"{where}, in evaluation mode")
+    _check_extremes(objective, data, where)
 
 
 def _batch(task: "Task", split: Tree) -> Tree:
@@ -105,13 +102,23 @@ def _batch(task: "Task", split: Tree) -> Tree:
     return take(split, torch.arange(min(task.rows_per_step, rows(split))))
 
 
-def _check_repeatable(model: nn.Module, again: nn.Module, where: str) -> None:
-    ours, theirs = ({**dict(module.named_parameters()), **dict(module.named_buffers())} for module in (model, again))
-    for name, tensor in ours.items():
-        other = theirs.get(name)
-        if other is None or other.shape != tensor.shape or not torch.allclose(tensor, other, rtol=0.0, atol=0.0, equal_nan=True):
-            remedy = "Draw it from the global streams of torch, numpy or random, which are seeded for every lane."
-            raise TaskError(f"{where}: model() gave another {name!r} when called again under the same seed. {remedy}")
+def _check_extremes(objective: Objective, splits: Splits, where: str) -> None:
+    """Run the rows with the largest and smallest whole numbers: a label or token out of range must not end a race half-way."""
+    for name, split in (("train", splits.train), ("validation", splits.validation), ("test", splits.test)):
+        leaves = [
+            leaf
+            for leaf in _pytree.tree_leaves(split)
+            if isinstance(leaf, torch.Tensor) and not leaf.is_floating_point() and not leaf.is_complex()
+        ]
+        numbers = [leaf.flatten(1) if leaf.ndim > 1 else leaf[:, None] for leaf in leaves if leaf.dtype != torch.bool and leaf.numel()]
+        extremes = [bound for leaf in numbers for bound in (leaf.amax(1).argmax(), leaf.amin(1).argmin())]
+        if extremes:
+            # Filled up to a usual batch, for steps that count on its size.
+            index = torch.cat([torch.unique(torch.stack(extremes)), torch.arange(rows(split))])[
+                : min(objective.task.rows_per_step, rows(split))
+            ]
+            with isolated(0), torch.enable_grad():
+                _run_loss(objective, take(split, index), f"{where}, {name} split")
 
 
 def _check_training(objective: Objective, split: Tree, where: str) -> None:
@@ -119,6 +126,7 @@ def _check_training(objective: Objective, split: Tree, where: str) -> None:
     name, batch = name_of(task.step or task.loss), _batch(task, split)
     loss = _run_loss(objective, batch, where)
     _check_loss(loss, where, name)
+    check_loss_finite(loss, objective, _batch(task, split), where)
     if not loss.requires_grad:
         remedy = "Leave out .detach(), .item() and torch.no_grad() on the way."
         raise TaskError(f"{where}: the value of {name} does not depend on the parameters, so it has no gradient. {remedy}")
@@ -130,7 +138,7 @@ def _check_training(objective: Objective, split: Tree, where: str) -> None:
         if "use_reentrant" in str(error):
             given = "the model uses reentrant checkpoints, which only loss.backward() can go through"
             raise TaskError(f"{where}: {given}. Pass use_reentrant=False to torch.utils.checkpoint.checkpoint.") from error
-        raise _failed(f"{where}: differentiating the loss", error, _hint(task, batch, None)) from error
+        raise _failed(f"{where}: differentiating the loss", error, loss_hint(task, batch, None, error)) from error
 
 
 def _check_evaluation(objective: Objective, split: Tree, where: str) -> None:
@@ -145,22 +153,22 @@ def _run_loss(objective: Objective, batch: Tree, where: str) -> Any:
         try:
             return task.step(model, batch)
         except Exception as error:
-            raise _failed(f"{where}: step(model, batch) on {_shapes(batch)}", error, "") from error
+            raise _failed(f"{where}: step(model, batch) on {_shapes(batch)}", error, step_hint(error)) from error
     inputs, target = divide(batch)
     try:
         output = model(*inputs)
     except Exception as error:
-        hint = _dtype_hint(model, inputs)
+        hint = model_hint(model, inputs, error)
         raise _failed(f"{where}: the model {type(model).__name__} on {_shapes(inputs)}", error, hint) from error
     name = name_of(task.loss)
-    if name in _PAIRED and isinstance(output, torch.Tensor) and output.shape != target.shape:
+    if name in PAIRED and isinstance(output, torch.Tensor) and output.shape != target.shape:
         shapes = f"output {tuple(output.shape)} and target {tuple(target.shape)}"
         raise TaskError(f"{where}: {name} got {shapes}, which it would broadcast. Make the shapes equal, e.g. with target.unsqueeze(1).")
     try:
         return objective.task.loss(output, target)  # type: ignore[misc]
     except Exception as error:
         subject = f"{where}: the loss {name} on output {_shapes(output)} and target {_shapes(target)}"
-        raise _failed(subject, error, _hint(task, batch, output)) from error
+        raise _failed(subject, error, loss_hint(task, batch, output, error)) from error
 
 
 def _check_loss(loss: object, where: str, name: str) -> None:
@@ -168,6 +176,8 @@ def _check_loss(loss: object, where: str, name: str) -> None:
         raise TaskError(f"{where}: {name} returned {type(loss).__name__}: must be a 0-d tensor. Leave out .item() and float().")
     if loss.ndim:
         raise TaskError(f"{where}: {name} returned a tensor of shape {tuple(loss.shape)}: must be a scalar. Average it with .mean().")
+    if loss.is_complex():
+        raise TaskError(f"{where}: {name} returned a {loss.dtype} number: must be real. Use its .real, or .abs() before the mean.")
     if not loss.is_floating_point():
         raise TaskError(f"{where}: {name} returned a {loss.dtype} number: must be of floating type. Average floating values.")
 
@@ -190,31 +200,6 @@ def _check_metrics(objective: Objective, batch: Tree, where: str) -> None:
 
 def _failed(subject: str, error: Exception, hint: str) -> TaskError:
     return TaskError(f"{subject} raised {type(error).__name__}: {first_line(error)}.{' ' + hint if hint else ''}")
-
-
-def _hint(task: "Task", batch: Tree, output: Any) -> str:
-    if task.loss is None or not isinstance(batch, tuple):
-        return ""
-    target, name = batch[-1], name_of(task.loss)
-    if not isinstance(target, torch.Tensor):
-        return ""
-    is_class_number = target.dtype in (torch.int64, torch.uint8)
-    if name in _CLASS_LOSSES and isinstance(output, torch.Tensor) and target.shape != output.shape and not is_class_number:
-        return f"Class numbers must be torch.int64 and these are {target.dtype}: use target.long()."
-    if name in _CLASS_LOSSES and is_class_number and target.numel() and isinstance(output, torch.Tensor) and output.ndim > 1:
-        classes = output.shape[1]
-        if int(target.max()) >= classes or int(target.min()) < 0:
-            return f"Class numbers must be 0 to {classes - 1} and these go from {int(target.min())} to {int(target.max())}."
-    if name in _PAIRED and not target.is_floating_point():
-        return f"The target must be of floating type and is {target.dtype}: use target.float()."
-    return ""
-
-
-def _dtype_hint(model: nn.Module, inputs: Tree) -> str:
-    own = next(model.parameters()).dtype
-    given = [leaf.dtype for leaf in _pytree.tree_leaves(inputs) if isinstance(leaf, torch.Tensor)]
-    other = [dtype for dtype in given if dtype != own]
-    return f"Its parameters are {own} and the input is {other[0]}: convert with x.to({own})." if other else ""
 
 
 def _shapes(tree: Tree) -> str:

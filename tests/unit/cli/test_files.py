@@ -1,5 +1,8 @@
 """Where results go."""
 
+import os
+from pathlib import Path
+
 import pytest
 
 from ravine.base.errors import InputError
@@ -77,3 +80,19 @@ def test_whole_writes_all_or_nothing(tmp_path):
 def test_whole_says_why_it_cannot_write(tmp_path):
     with pytest.raises(InputError, match=r"train.py cannot be written: .*free space"), _files.whole(tmp_path / "no" / "train.py") as draft:
         draft.write_text("x")
+
+
+def test_a_race_is_resumed_from_the_latest_record_of_its_name(tmp_path):
+    options = {"figure": True, "report": False, "force": False, "resume": True}
+    assert _files.outputs(None, "x", **options).record == Path("x.ravine"), "there is none, so it would be a new one"
+    for age, name in ((30, "x.ravine"), (10, "x-2.ravine"), (20, "x-3.ravine"), (0, "x-5.ravine")):
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (1e9 - age, 1e9 - age))
+    (tmp_path / "x-2.png").touch()
+    assert _files.outputs(None, "x", **options).record == Path("x-2.ravine"), "x-5 is another name: there is no x-4"
+    assert _files.outputs(Path("x.ravine"), "x", **options).record == Path("x.ravine")
+
+
+def test_resume_and_force_exclude_each_other():
+    with pytest.raises(InputError, match="exclude each other"):
+        _files.outputs(Path("x.ravine"), "x", figure=False, report=False, force=True, resume=True)

@@ -98,3 +98,52 @@ def test_an_interrupt_before_the_race_begins_says_so(monkeypatch, capsys, tmp_pa
     assert main(["race", "line", *QUICK]) == status
     assert capsys.readouterr().err == "ravine: interrupted; the race had not begun, and nothing was written.\n"
     assert files(tmp_path) == []
+
+
+def test_a_finished_race_is_shown_again_and_nothing_is_drawn_anew(tmp_path, capsys):
+    options = [option for option in QUICK if option != "--no-figure"]
+    assert main(["race", "line", *options]) == 0
+    first = capsys.readouterr()
+    (tmp_path / "line.png").write_bytes(b"drawn before")
+    assert main(["race", "line", *options, "--resume"]) == 0
+    again = capsys.readouterr()
+    assert again.out == first.out
+    assert again.err == "note: the race in line.ravine is finished: there is nothing to resume\n"
+    assert (tmp_path / "line.png").read_bytes() == b"drawn before"
+    assert files(tmp_path) == ["line.png", "line.ravine"]
+
+
+def test_an_interrupted_race_goes_on(tmp_path, capsys, monkeypatch):
+    from ravine.race.stage import Scribe
+
+    take, count = Scribe.take, iter(range(10_000))
+
+    def interrupted(self, event):
+        if next(count) == 20:
+            raise KeyboardInterrupt
+        take(self, event)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Scribe, "take", interrupted)
+        assert main(["race", "line", *QUICK]) == 130
+    assert "the same command with --resume goes on" in capsys.readouterr().err
+    assert main(["race", "line", *QUICK]) == 0, "a race of its own"
+    other = [*QUICK[:1], "5", *QUICK[2:]]
+    assert main(["race", "line", *other, "--resume", "--out", "line.ravine"]) == 2
+    assert "begun with steps=4, not 5" in capsys.readouterr().err
+    assert main(["race", "line", *QUICK, "--resume", "--out", "line.ravine"]) == 0
+    with open_record(tmp_path / "line.ravine") as record:
+        assert record.meta["status"] == "done"
+        assert len(record.meta["resumed"]) == 1
+    assert files(tmp_path) == ["line-2.ravine", "line.ravine"]
+
+
+def test_resume_without_a_record_begins_and_says_so(tmp_path, capsys):
+    assert main(["race", "line", *QUICK, "--resume"]) == 0
+    assert "note: there is no line.ravine to resume" in capsys.readouterr().err
+    assert files(tmp_path) == ["line.ravine"]
+
+
+def test_resume_and_force_exclude_each_other(capsys):
+    assert main(["race", "line", *QUICK, "--resume", "--force", "--out", "x.ravine"]) == 2
+    assert "exclude each other" in capsys.readouterr().err

@@ -60,7 +60,7 @@ def test_gather_reads_rows_of_every_leaf_for_one_and_for_many_lanes():
 
 def test_slices_cover_a_split_in_order():
     tree = {"x": torch.arange(7), "y": torch.arange(7) * 2}
-    pieces = slices(tree, 3)
+    pieces = list(slices(tree, 3))
     assert [count for _, count in pieces] == [3, 3, 1]
     assert torch.cat([piece["y"] for piece, _ in pieces]).tolist() == list(range(0, 14, 2))
     assert size(tree) == 7
@@ -69,7 +69,7 @@ def test_slices_cover_a_split_in_order():
 @pytest.mark.parametrize("copy", [False, True])
 def test_slices_are_views_unless_copies_are_asked_for(copy):
     tree = (torch.arange(7),)
-    slices(tree, 7, copy=copy)[0][0][0].zero_()
+    next(slices(tree, 7, copy=copy))[0][0].zero_()
     assert (tree[0].sum() > 0) == copy
 
 
@@ -85,3 +85,16 @@ def test_to_device_moves_every_leaf():
     tree = (torch.zeros(2), {"y": torch.zeros(2)})
     moved = to_device(tree, torch.device("meta"))
     assert {moved[0].device.type, moved[1]["y"].device.type} == {"meta"}
+
+
+@pytest.mark.parametrize("steps", [0, 1, 5, 6, 17])
+def test_skipped_batches_are_as_if_they_had_been_taken(steps):
+    taken, skipped = (BatchOrder(22, 4, 3) for _ in range(2))
+    if steps:
+        taken.take(steps)
+    skipped.skip(steps)
+    assert torch.equal(taken.take(9), skipped.take(9))
+
+
+def test_there_is_nothing_to_skip_in_a_full_batch():
+    BatchOrder(4, 4, 3).skip(10**9)

@@ -100,3 +100,18 @@ def test_blocks_do_not_matter_and_lanes_do_not_mix():
         ends.append(found)
     assert ends[0] == ends[1] == ends[2]
     assert [(end.position, end.step) for end in ends[0]] == [(1, watch(losses[:, 1])[0].step), (2, 121)]
+
+
+def test_a_watch_goes_on_as_if_it_had_not_been_stopped():
+    losses = np.exp(np.random.default_rng(0).normal(0, 2, (200, 4))).astype(np.float32).cumsum(0)
+    losses[150, 2] = np.nan
+    finite = np.isfinite(losses)
+    for cut in (1, 20, 21, 160):
+        through, before, after = DivergenceWatch(4), DivergenceWatch(4), DivergenceWatch(4)
+        for watch in (through, before):
+            watch.start_from(np.array([1.0, 2.0, 0.5, np.nan]))
+        expected = through.observe(losses, finite)
+        found = before.observe(losses[:cut], finite[:cut])
+        after.restore(before.save())
+        assert found + after.observe(losses[cut:], finite[cut:]) == expected
+        assert len(expected) > 1

@@ -8,7 +8,8 @@ import torch
 
 from lane_models import LOOP, STACKED, Run, fleet, lanes, task
 from ravine.fleet import Choice, Diverged, Evaluated, Evaluations, Finished, Fleet, LossBlock, Started
-from ravine.fleet.fleet import quiet_threads
+from ravine.fleet.memory import forecast
+from ravine.fleet.tile_run import quiet_threads
 
 
 def flushes():
@@ -155,8 +156,8 @@ def test_the_memory_forecast_counts_data_and_the_largest_tile():
     splits = {"validation": engine.task.data.validation}
     held = sum(leaf.nbytes for tree in (engine.train, splits["validation"]) for leaf in tree)
     footprint = engine.support.footprint
-    assert engine.memory(members, STACKED, splits) == held + footprint.lane(0) + footprint.lane(2)
-    assert engine.memory(members, LOOP, splits) == held + footprint.lane(2)
+    for choice, tiles in ((STACKED, [members[::-1]]), (LOOP, [members[:1], members[1:]])):
+        assert engine.memory(members, choice, splits) == forecast(footprint, tiles, held, choice.mode, evaluated=10)
 
 
 def test_a_lane_that_would_diverge_is_timed_like_any_other():
@@ -170,7 +171,7 @@ def test_calibration_leaves_no_trace_in_the_run():
     engine = fleet("cnn")
     members = lanes(("sgd", {"lr": 0.1}), ("adam", {}))
     before = Run(engine, members, STACKED, 4, at=(4,))
-    choice = engine.calibrate(members, 4, evaluated=10)
+    choice = engine.calibrate(members, 4, Evaluations({"validation": frozenset({4})}, {"validation": engine.task.data.validation}))
     assert choice.mode in ("loop", "stacked")
     assert set(choice.measured) == {"loop", "stacked"}
     after = Run(engine, members, STACKED, 4, at=(4,))

@@ -108,6 +108,45 @@ def test_writes_into_the_batch_are_seen_in_both_modes(before, expected):
     assert torch.equal(given, X)
 
 
+def clamps(module, x):
+    module.layer.weight.data.clamp_(-0.01, 0.01)
+    return x
+
+
+def clamps_nothing(module, x):
+    with torch.no_grad():
+        module.layer.bias.clamp_(-99, 99)
+    return x
+
+
+@pytest.mark.parametrize(("before", "name"), [(clamps, "layer.weight"), (clamps_nothing, "layer.bias"), (lambda module, x: x, "")])
+def test_writes_into_parameters_are_seen(before, name):
+    assert habits.written_parameter(Model(before), X) == name
+
+
+def in_half(module, x):
+    return (x.half() * 2).float()
+
+
+def by_autocast(module, x):
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        return (x @ torch.eye(4)).float()
+
+
+@pytest.mark.parametrize(
+    ("before", "dtype"), [(in_half, torch.float16), (by_autocast, torch.bfloat16), (lambda module, x: x.double().float(), torch.float32)]
+)
+def test_the_coarsest_dtype_of_a_forward_is_found(before, dtype):
+    assert habits.coarsest_dtype(Model(before), X) == dtype
+
+
+def test_a_forward_that_cannot_be_watched_is_as_coarse_as_its_parameters():
+    def refuses(module, x):
+        raise RuntimeError("watched")
+
+    assert habits.coarsest_dtype(Model(refuses), X) == torch.float32
+
+
 def derivative(module, x):
     point = x.clone().requires_grad_()
     return torch.autograd.grad(point.square().sum(), point)[0]
@@ -135,13 +174,3 @@ def test_forward_hooks_run_in_a_stack_and_are_no_obstacle():
     model = Model()
     model.layer.register_forward_hook(lambda *_: None)
     assert habits.backward_hook(model) == ""
-
-
-def flips(module, x):
-    return -x if module.training and torch.rand(1) < 0.01 else x
-
-
-def test_training_that_reads_more_values_than_evaluation_chooses_at_random():
-    assert habits.chooses_at_random(Model(flips), X)
-    assert not habits.chooses_at_random(Model(lambda module, x: nn.functional.dropout(x, 0.5, module.training)), X)
-    assert not habits.chooses_at_random(Model(lambda module, x: x * x.sum().item()), X)

@@ -53,6 +53,12 @@ def by_custom(layer, x):
     return Doubled.apply(x * layer.weight.sum())
 
 
+def by_weight(layer, x):
+    with torch.no_grad():
+        layer.weight.clamp_(-99, 99)
+    return x
+
+
 class Doubled(torch.autograd.Function):
     """A function of the user's own, without a rule for vmap."""
 
@@ -69,7 +75,7 @@ class Doubled(torch.autograd.Function):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 def test_the_models_held_from_the_start_can_be_stacked(name, dtype):
     support = fleet(name, dtype).support
-    assert (support.stackable, support.reason) == (True, "")
+    assert (support.stackable, support.reason, support.traceable) == (True, "", True)
     assert support.draws_random == (name == "cnn")
 
 
@@ -78,10 +84,11 @@ def test_the_models_held_from_the_start_can_be_stacked(name, dtype):
     [
         (by_item, ".item()"),
         (by_if, "an if on data"),
-        (by_shape, "under vmap"),
+        (by_shape, "shapes in its forward depend on values (a boolean mask)"),
         (by_numpy, "numpy's random stream"),
         (by_python, "Python's or numpy's random stream"),
-        (by_custom, "under vmap"),
+        (by_custom, "its autograd.Function cannot be stacked"),
+        (by_weight, "its forward writes into a parameter (layer.weight)"),
     ],
 )
 def test_what_cannot_be_stacked_says_why(peculiarity, reason):
@@ -91,6 +98,7 @@ def test_what_cannot_be_stacked_says_why(peculiarity, reason):
     assert "\n" not in support.reason
     assert support.draws_random == (peculiarity in (by_numpy, by_python))
     assert support.footprint.parameters == 20
+    assert support.traceable == (peculiarity is by_custom)
 
 
 def test_a_model_whose_copies_disagree_is_found_out():
@@ -104,6 +112,46 @@ def test_a_model_whose_copies_disagree_is_found_out():
 
     support = probe(Counting(lambda layer, x: x), X)
     assert support.reason == "stacked copies gave other numbers than one copy"
+
+
+def by_slope(layer, x):
+    point = x.detach().requires_grad_()
+    return torch.autograd.grad(layer(point).square().sum(), point, create_graph=True)[0]
+
+
+def by_constant(layer, x):
+    return torch.nn.functional.rrelu(x, training=True) * torch.arange(3).max().item()
+
+
+def by_batch(layer, x):
+    return Doubled.apply(x) * (2.0 if x.sum() > 0 else 1.0)
+
+
+def by_rows(layer, x):
+    return Doubled.apply(x[x[:, 0] > 0])
+
+
+def leaves_out(layer, x):
+    return Doubled.apply(x) + (layer.bias.sum() if x.sum().item() > 0 else 0.0)
+
+
+@pytest.mark.parametrize(
+    ("peculiarity", "traceable"),
+    [(by_slope, True), (by_constant, True), (by_custom, True), (by_batch, False), (by_rows, False), (leaves_out, False)],
+)
+def test_what_cannot_be_stacked_may_still_be_one_fixed_sequence_of_operations(peculiarity, traceable):
+    support = probe(Model(peculiarity), X)
+    assert not support.stackable
+    assert support.traceable == traceable
+
+
+def test_what_watching_disturbs_counts_as_not_fixed(monkeypatch):
+    def refuses(*arguments, **settings):
+        raise RuntimeError("watched")
+
+    monkeypatch.setattr("ravine.fleet.support.first_read", refuses)
+    support = probe(Model(by_custom), X)
+    assert (support.stackable, support.traceable) == (False, False)
 
 
 def test_a_gradient_that_is_zero_but_for_rounding_is_no_obstacle():
@@ -162,7 +210,7 @@ def test_a_value_that_differs_by_seed_must_be_a_buffer(registered):
 
 def test_lanes_of_several_seeds_are_kept_apart_where_python_looks_at_the_batch():
     looks = probe(Model(lambda layer, x: x * (2.0 if x.sum() > 0 else 1.0)), X)
-    assert (looks.stackable, looks.is_mixable, looks.by_seed, looks.draws_random) == (True, False, True, False)
+    assert (looks.stackable, looks.is_mixable, looks.by_seed, looks.draws_random, looks.traceable) == (True, False, True, False, False)
     plain = probe(Model(lambda layer, x: x), X)
     assert (plain.is_mixable, plain.by_seed) == (True, False)
 

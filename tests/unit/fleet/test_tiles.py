@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from lane_models import fleet, lanes
-from ravine.fleet.tiles import weighted_mean
+from ravine.fleet.tiles import pick, weighted_mean
 
 
 def test_means_are_weighted_by_examples_in_float64():
@@ -58,3 +58,13 @@ def test_a_dropout_stream_depends_on_the_step_alone(cuts):
     tile = fleet("cnn")._tile(lanes(("sgd", {"lr": 0.1})), "loop", 6)
     assert np.array_equal(np.concatenate([tile.run(cut)[0] for cut in cuts]), reference)
     assert tile.done == 6
+
+
+@pytest.mark.parametrize("seeds", [(1, 1), (1, 2)])
+def test_a_step_counted_on_the_device_picks_the_same_batch(seeds):
+    tile = fleet("linear")._tile(lanes(*(("sgd", {}, seed) for seed in seeds)), "stacked", 4)
+    rows = tile._rows(3)
+    for step in range(3):
+        counted, given = pick(tile._training, rows, torch.tensor([step])), pick(tile._training, rows, step)
+        assert torch.equal(counted[0], given[0])
+    assert not torch.equal(pick(tile._training, rows, 0)[0], given[0])

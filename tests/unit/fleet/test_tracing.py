@@ -20,7 +20,7 @@ def test_the_functional_step_changes_nothing_in_place():
     before = [leaf.clone() for leaf in pytree.tree_leaves((tile.state.parameters, tile.state.buffers, tile.state.slots))]
     old = tile.state
     with torch.no_grad():
-        new, losses, alive = tile._functional(old, [block[0] for block in tile._scalars(1)], tile._alive_L, tile._peek())
+        new, losses, alive = tile._live.functional(old, [block[0] for block in tile._scalars(tile._live, 1)], tile._alive_L, tile._peek())
     after = pytree.tree_leaves((old.parameters, old.buffers, old.slots))
     assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
     assert not torch.equal(new.parameters["model.layers.6.weight"], old.parameters["model.layers.6.weight"])
@@ -33,10 +33,10 @@ def test_compiling_takes_no_step():
     tile = fleet("linear")._tile(lanes(("sgd", {"lr": 0.1})), "stacked", 5)
     before = tile.parameters(0)
     step, seconds = compile_step(
-        tile._functional, tile.groups, tile.state, ([block[0] for block in tile._scalars(1)], tile._alive_L, tile._peek())
+        tile._live.functional, tile.groups, tile.state, ([block[0] for block in tile._scalars(tile._live, 1)], tile._alive_L, tile._peek())
     )
     assert all(torch.equal(before[name], value) for name, value in tile.parameters(0).items())
     assert seconds > 0
-    losses, alive = step(tile.state, [block[0] for block in tile._scalars(1)], tile._alive_L, tile._peek())
+    losses, alive = step(tile.state, [block[0] for block in tile._scalars(tile._live, 1)], tile._alive_L, tile._peek())
     assert all(not torch.equal(before[name], value) for name, value in tile.parameters(0).items())
     assert (losses.shape, alive.tolist()) == ((1,), [True])

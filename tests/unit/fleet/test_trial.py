@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from ravine.fleet.trial import alone, is_mixable, obstacle
+from ravine.fleet.trial import OTHER_NUMBERS, alone, is_mixable, obstacle
 
 X = torch.randn(6, 4, generator=torch.Generator().manual_seed(0))
 BATCHES = [X, X.flip(0) * 2]
@@ -74,6 +74,49 @@ def test_a_parameter_used_in_some_steps_only_is_an_obstacle():
 def test_python_that_looks_at_the_batch_works_while_lanes_share_it(join):
     assert obstacle(copies(join), BATCHES, (0,)) == ""
     assert not is_mixable(copies(join), BATCHES)
+
+
+def rounded(first, second, x):
+    """Off by a thousandth in a stack."""
+    return first(x) * (1.0 if torch._C._functorch.maybe_current_level() is None else 1.004)
+
+
+def test_a_digit_of_bfloat16_is_rounding_only_where_bfloat16_is_computed_in():
+    assert obstacle(copies(rounded), BATCHES, (0,)) == OTHER_NUMBERS
+    assert obstacle(copies(rounded), BATCHES, (0,), torch.float32) == OTHER_NUMBERS
+    assert obstacle(copies(rounded), BATCHES, (0,), torch.bfloat16) == ""
+    assert is_mixable(copies(rounded), BATCHES, torch.bfloat16)
+
+
+def in_evaluation_only(first, second, x):
+    return first(x) if first.training else first(torch.nn.functional.rrelu(x, training=True))
+
+
+def test_an_evaluation_that_cannot_be_stacked_is_an_obstacle():
+    assert obstacle(copies(in_evaluation_only), BATCHES, (0,)) == "torch has no batching rule for aten::rrelu"
+
+
+@pytest.mark.parametrize(
+    ("raised", "reason"),
+    [
+        ("vmap: It looks like you're calling .item() on a Tensor.", "its forward reads a value out of a tensor (.item() or an if on data)"),
+        (
+            "operators that can output dynamic shape. Attempted to vmap over aten::nonzero.",
+            "shapes in its forward depend on values (aten::nonzero)",
+        ),
+        ("Batching rule not implemented for aten::foo.out; the fallback", "torch has no batching rule for aten::foo.out"),
+        ("it must override the setup_context staticmethod", "its autograd.Function cannot be stacked (it can with setup_context()"),
+        ("don't yet support saved tensor hooks. Please", "it saves activations through hooks, as checkpointing does"),
+        ("\n\nsomething else\nmore", "RuntimeError under vmap: something else"),
+    ],
+)
+def test_what_torch_says_of_an_obstacle_is_put_in_half_a_sentence(raised, reason):
+    def join(first, second, x):
+        if torch._C._functorch.maybe_current_level() is not None:
+            raise RuntimeError(raised)
+        return first(x)
+
+    assert obstacle(copies(join), BATCHES, (0,)).startswith(reason)
 
 
 def test_one_copy_that_is_not_finite_while_the_stack_is_gives_other_numbers():

@@ -1,97 +1,253 @@
-"""Shards, parcels, and processes that give the same numbers."""
+"""Processes that share tiles: the numbers of one process, whoever is killed on the way."""
 
 import dataclasses
+import itertools
+import os
+import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
-import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from lane_models import lanes
 from ravine.base.errors import TaskError
-from ravine.fleet import Choice, Evaluations, Fleet, WorkerPool, pack
-from ravine.fleet.workers import fingerprint, shard_lanes
-from ravine.tasks import Task, load
-
-CHOICE = Choice("stacked", 64, "by hand")
-
-
-@given(
-    seeds=st.lists(st.integers(0, 3), min_size=1, max_size=24), num_shards=st.integers(1, 5), size=st.integers(1, 9), by_seed=st.booleans()
+from ravine.fleet import (
+    Choice,
+    Diverged,
+    Evaluated,
+    Evaluations,
+    Finished,
+    Fleet,
+    LossBlock,
+    Past,
+    Remark,
+    Saved,
+    Snapshots,
+    WorkerPool,
+    pack,
 )
-def test_shards_hold_every_lane_once_and_none_is_empty(seeds, num_shards, size, by_seed):
-    members = lanes(*((("sgd", "adam")[index % 2], {}, seed) for index, seed in enumerate(seeds)))
-    shards = shard_lanes(members, num_shards, size, by_seed=by_seed)
-    assert 1 <= len(shards) <= num_shards
-    assert all(shards)
-    assert sorted(lane.number for shard in shards for lane in shard) == list(range(len(seeds)))
+from ravine.fleet import workers as workers_module
+from ravine.fleet.workers import _best, _Job, _Worker
+from ravine.tasks import load
+
+CHOICE = Choice("stacked", 2, "by hand")
+STEPS = 120
+MEMBERS = lanes(*((optimizer, {"lr": 0.01}, seed) for optimizer in ("sgd", "adam") for seed in (1, 2, 3)), ("sgd", {"lr": 1e20}, 1))
 
 
-def test_shards_are_about_equally_large():
-    members = lanes(*(("sgd", {}, seed) for seed in range(40)))
-    assert sorted(map(len, shard_lanes(members, 4, 5, by_seed=False))) == [10] * 4
+def evaluations(problem):
+    return Evaluations({"validation": frozenset({0, 10, STEPS})}, {"validation": problem.data.validation})
 
 
-def test_a_parcel_is_a_reference_or_a_pickle_or_nothing():
-    line = load("line")
-    assert pack(line).open().name == "line"
-    data = line.data
-    unpicklable = Task("mine", lambda: torch.nn.Linear(1, 1), data.train, data.validation, line.loss)
-    assert pack(unpicklable) is None
-    picklable = Task("mine", line.model, data.train, data.validation, line.loss, batch_size=7)
-    assert pack(picklable).open().batch_size == 7
+class Told:
+    """Everything that a run told, lane by lane, in the order of telling; nothing may come twice or leave a gap."""
+
+    def __init__(self):
+        self.losses, self.values, self.ends, self.finished, self.remarks, self.modes = {}, {}, {}, [], [], []
+
+    def take(self, event):
+        match event:
+            case LossBlock():
+                for lane, column in zip(event.lanes, event.losses.T, strict=True):
+                    known = self.losses.setdefault(lane, [])
+                    assert len(known) == event.first_step, "no step is told twice, none is left out"
+                    known.extend(column.tolist())
+            case Evaluated():
+                for index, lane in enumerate(event.lanes):
+                    key = lane, event.step, event.split
+                    assert key not in self.values
+                    self.values[key] = float(event.values["loss"][index])
+            case Diverged():
+                assert event.lane not in self.ends
+                self.ends[event.lane] = event.step, event.reason
+            case Finished():
+                self.finished += event.lanes
+            case Remark():
+                self.remarks.append(event.text)
+
+    def numbers(self):
+        return repr([sorted(self.losses.items()), sorted(self.values.items()), sorted(self.ends.items()), sorted(self.finished)])
 
 
-def test_a_parcel_keeps_the_batch_size_chosen_for_the_race():
-    from dataclasses import replace
+def told(runner, problem, past, disturb=None, choice=CHOICE):
+    result = Told()
+    for event in runner.run(MEMBERS, STEPS, evaluations(problem), choice, past):
+        result.take(event)
+        if isinstance(event, Saved):
+            past.snapshots.commit(event)
+        if disturb is not None:
+            disturb(event)
+    return result
 
-    assert pack(replace(load("line"), batch_size=9)).open().batch_size == 9
+
+def kill(pool):
+    """`kill -9` of the first worker that runs a tile."""
+    worker = next(worker for worker in pool._workers if worker.job)
+    os.kill(worker.process.pid, signal.SIGKILL)
+    return worker
 
 
-@pytest.mark.slow
-def test_two_workers_give_the_numbers_of_one_process():
+# A new process imports torch anew: by default one is killed, and once more soon after that under `slow`.
+@pytest.mark.parametrize("kills", [{0}, pytest.param({0, 2}, marks=pytest.mark.slow)], ids=["once", "twice"])
+def test_a_killed_worker_is_replaced_and_the_numbers_are_those_of_one_process(tmp_path, monkeypatch, kills):
+    monkeypatch.setattr("ravine.fleet.snapshot.COST_SHARE", 1.0)
     problem = load("line")
-    members = lanes(*((optimizer, {"lr": 0.01}, seed) for optimizer in ("sgd", "adam") for seed in (1, 2)))
-    evaluations = Evaluations({"validation": frozenset({0, 10})}, {"validation": problem.data.validation})
     engine = Fleet(problem)
-    found = []
-    for runner in (engine, WorkerPool(pack(problem), engine, 2)):
-        values = {}
-        for event in runner.run(members, 10, evaluations, CHOICE):
-            if type(event).__name__ == "LossBlock":
-                values |= {lane: event.losses[:, index].tolist() for index, lane in enumerate(event.lanes)}
-        found.append(values)
-    assert found[0].keys() == found[1].keys() == {0, 1, 2, 3}
-    assert all(np.allclose(found[0][lane], found[1][lane], rtol=1e-5) for lane in range(4))
+    plain = told(engine, problem, Past())
+    assert plain.ends.keys() == {6}
+    assert sorted(plain.finished) == list(range(7))
+    snapshots, count = Snapshots(tmp_path / "s", "race", 0.0), itertools.count()
+    with WorkerPool(pack(problem), engine, 2) as pool:
+
+        def disturb(event):
+            if isinstance(event, Saved) and next(count) in kills:
+                kill(pool)
+
+        ours = told(pool, problem, Past(snapshots), disturb)
+        assert len(ours.remarks) >= 1
+        assert "goes on from its last snapshot" in ours.remarks[0]
+        assert ours.numbers() == plain.numbers()
+        # The pool stays for the next stage, whose tiles find workers that live.
+        again = told(pool, problem, Past())
+        assert again.numbers() == plain.numbers()
+        assert again.remarks == []
 
 
 @pytest.mark.slow
 def test_a_worker_that_fails_tells_the_parent():
     problem = load("line")
-    parcel = pack(problem)
-    broken = dataclasses.replace(parcel, reference="no-such-task")
-    evaluations = Evaluations({"validation": frozenset({0})}, {"validation": problem.data.validation})
-    with pytest.raises(TaskError, match="no-such-task"):
-        list(WorkerPool(broken, Fleet(problem), 2).run(lanes(("sgd", {})), 3, evaluations, CHOICE))
+    broken = dataclasses.replace(pack(problem), reference="no-such-task")
+    with WorkerPool(broken, Fleet(problem), 2) as pool, pytest.raises(TaskError, match="no-such-task"):
+        told(pool, problem, Past())
 
 
-def test_the_fingerprint_sees_data_and_weights():
-    line = load("line")
-    other_data = dataclasses.replace(line, load=lambda: tuple((x + 1, y) for x, y in (line.data.train, line.data.validation)))
-    other_model = dataclasses.replace(line, model=lambda: torch.nn.Linear(1, 1, bias=False))
-    marks = {fingerprint(task) for task in (line, other_data, other_model)}
-    assert len(marks) == 3
-    assert fingerprint(load("line")) == fingerprint(line)
+@pytest.mark.slow
+def test_an_interrupt_gives_every_worker_time_for_a_last_snapshot(tmp_path):
+    problem = load("line")
+    engine, snapshots, events = Fleet(problem), Snapshots(tmp_path / "s", "race", 1e9), []
+    long = 100_000
+    evaluate = Evaluations({"validation": frozenset({0, long})}, {"validation": problem.data.validation})
+    snapshots.is_ending = lambda: len({event.lanes for event in events if isinstance(event, LossBlock)}) == 2
+    with WorkerPool(pack(problem), engine, 2) as pool, pytest.raises(KeyboardInterrupt):
+        events.extend(pool.run(MEMBERS, long, evaluate, CHOICE, Past(snapshots)))
+    assert len({event.lanes for event in events if isinstance(event, Saved)}) == 2
 
 
-def test_a_task_that_comes_out_differently_is_refused():
-    parcel = dataclasses.replace(pack(load("line")), reference="line:noise=0.5")
-    with pytest.raises(TaskError, match="other data or other initial weights in a worker process"):
-        parcel.open()
+class Dead:
+    """A process that has ended."""
+
+    exitcode = -9
+
+    def join(self):
+        pass
 
 
-def test_a_changed_task_is_not_loaded_again_from_its_old_text():
-    changed = dataclasses.replace(load("line"), model=lambda: torch.nn.Linear(1, 1, bias=False))
-    assert changed.reference is None
-    assert pack(changed) is None
+class Hangup:
+    """A connection whose other end is closed."""
+
+    def recv(self):
+        raise EOFError
+
+    def send(self, message):
+        raise BrokenPipeError
+
+    def close(self):
+        pass
+
+
+def pool_of(problem, *jobs):
+    pool = WorkerPool(pack(problem), Fleet(problem), 2)
+    pool._workers += [_Worker(Hangup(), Dead(), job=job) for job in jobs]
+    return pool
+
+
+def test_a_tile_over_which_workers_die_is_halved_and_one_lane_is_the_end():
+    problem, waiting, sizes = load("line"), [], []
+    waiting.append(_Job(tuple(MEMBERS[:4]), "stacked"))
+    pool = pool_of(problem)
+
+    def die():
+        job = waiting.pop(0)
+        sizes.append(len(job.lanes))
+        pool._workers.append(_Worker(Hangup(), Dead(), job=job))
+        return next(iter(pool._receive(pool._workers[0], waiting, None)))
+
+    assert "from its last snapshot" in die().text
+    assert "half as many lanes" in die().text
+    assert "half as many lanes" in die().text
+    die()
+    with pytest.raises(TaskError, match=r"exit code -9\), 3 times over the same lanes"):
+        die()
+    assert sizes == [4, 4, 2, 1, 1]
+    assert sorted(lane.number for job in waiting for lane in job.lanes) == [1, 2, 3]
+    assert pool._workers == []
+
+
+def test_a_worker_that_got_further_may_die_as_often_as_it_likes():
+    problem, waiting = load("line"), []
+    pool = pool_of(problem)
+    job = _Job(tuple(MEMBERS[:1]), "loop")
+    for _ in range(5):
+        pool._workers.append(_Worker(Hangup(), Dead(), job=job, is_ahead=True))
+        next(iter(pool._receive(pool._workers[0], waiting, None)))
+        assert waiting.pop() is job
+
+
+def test_a_worker_that_is_stopped_does_not_hold_up_the_end():
+    class Stopped:
+        def __init__(self):
+            self.popen = subprocess.Popen([sys.executable, "-c", "import time; print(flush=True); time.sleep(60)"], stdout=subprocess.PIPE)
+            self.popen.stdout.readline()
+            self.popen.send_signal(signal.SIGSTOP)
+            self.terminate, self.kill = self.popen.terminate, self.popen.kill
+
+        def join(self):
+            with self.popen:
+                self.popen.wait(5)
+
+    pool, stopped = pool_of(load("line")), Stopped()
+    pool._workers.append(_Worker(Hangup(), stopped))
+    pool.close()
+    assert stopped.popen.returncode == -signal.SIGKILL
+
+
+def test_a_worker_that_died_idle_is_replaced(monkeypatch):
+    problem = load("line")
+    pool = pool_of(problem, None)
+    started = []
+
+    def start():
+        class Living(Hangup):
+            def send(self, message):
+                started.append(message)
+
+        pool._workers.append(_Worker(Living(), Dead()))
+        return pool._workers[-1]
+
+    monkeypatch.setattr(pool, "_start", start)
+    waiting = [_Job(tuple(MEMBERS[:1]), "loop")]
+    pool._hand_out(waiting, workers_module._Stage(0, 1, None, None))
+    assert waiting == []
+    assert [type(message).__name__ for message in started] == ["_Stage", "_Job"]
+
+
+def test_a_worker_gets_tiles_of_a_make_up_that_it_knows_and_else_one_that_nobody_knows():
+    jobs = [_Job(tuple(lanes((optimizer, {}))), "compiled") for optimizer in ("sgd", "adam", "lion", "adam")]
+    mine, other = (_Worker(None, None, known=set()) for _ in range(2))
+    assert _best(jobs, mine, [mine, other]) == 0
+    other.known.add(jobs[0].make_up)
+    assert _best(jobs, mine, [mine, other]) == 1
+    mine.known.add(jobs[2].make_up)
+    assert _best(jobs, mine, [mine, other]) == 2
+    assert _best(jobs[:1], mine, [mine, other]) == 0, "better one that another knows than none"
+
+
+def test_tiles_are_as_many_as_workers_and_hold_every_lane_once():
+    engine = Fleet(load("line"))
+    for num_workers in range(1, 5):
+        tiles = engine.tiles(MEMBERS, Choice("stacked", 64, "by hand"), num_workers)
+        assert len(tiles) >= num_workers
+        assert sorted(lane.number for tile in tiles for lane in tile) == list(range(7))
+    assert [len(tile) for tile in engine.tiles(MEMBERS, Choice("loop", 64, "by hand"))] == [1] * 7
+    assert np.all([len(tile) <= 2 for tile in engine.tiles(MEMBERS, CHOICE)])

@@ -3,10 +3,11 @@
 import pytest
 import torch
 
+from lane_models import lanes
 from ravine.base.errors import InputError
-from ravine.fleet import Fleet, WorkerPool
+from ravine.fleet import Choice, Fleet, WorkerPool
 from ravine.race import executors
-from ravine.race.executors import InProcess, available_cores, check_workers, choose_workers, make_executor
+from ravine.race.executors import WORKER_START_S, Crew, available_cores, check_workers, longest_share
 from ravine.tasks import Task, load
 
 LINE = load("line")
@@ -29,25 +30,71 @@ def test_other_numbers_of_workers_are_refused(given):
 
 def test_auto_starts_workers_only_where_the_forecast_says_that_it_pays(monkeypatch):
     monkeypatch.setattr(executors, "available_cores", lambda: 4)
-    engine = Fleet(LINE)
-    assert choose_workers("auto", engine, 5.0, 100) == (1, "")
-    assert choose_workers("auto", engine, 500.0, 100) == (4, "")
-    assert choose_workers("auto", engine, 500.0, 3) == (3, "")
-    assert choose_workers(2, engine, 0.1, 100) == (2, "")
+    crew = Crew(Fleet(LINE), "auto")
+    assert crew.size(5.0, 100) == (1, "")
+    assert crew.size(500.0, 100) == (4, "")
+    assert crew.size(500.0, 3) == (3, "")
+    assert Crew(Fleet(LINE), 2).size(0.1, 100) == (2, "")
 
 
 def test_a_task_that_cannot_travel_runs_here_and_says_so():
-    count, note = choose_workers(2, Fleet(sealed()), 1.0, 100)
+    count, note = Crew(Fleet(sealed()), 2).size(1.0, 100)
     assert count == 1
     assert "cannot be sent" in note
-    assert choose_workers("auto", Fleet(sealed()), 1e9, 100) == (1, ""), "nobody asked, so nothing is said"
+    assert Crew(Fleet(sealed()), "auto").size(1e9, 100) == (1, ""), "nobody asked, so nothing is said"
 
 
 def test_one_worker_is_this_process():
-    assert isinstance(make_executor(Fleet(LINE), 1), InProcess)
-    assert isinstance(make_executor(Fleet(LINE), 2), WorkerPool)
-    assert isinstance(make_executor(Fleet(sealed()), 2), InProcess)
+    for task, count, kind in ((LINE, 1, Fleet), (LINE, 2, WorkerPool), (sealed(), 2, Fleet)):
+        with Crew(Fleet(task), count) as crew:
+            assert isinstance(crew.executor(count), kind)
+
+
+def test_the_pool_stays_for_the_next_stage_and_ends_with_the_crew(monkeypatch):
+    closed = []
+    with Crew(Fleet(LINE), 3) as crew:
+        pool = crew.executor(3)
+        monkeypatch.setattr(pool, "close", lambda: closed.append(pool))
+        assert crew.executor(2) is pool
+        assert pool.num_workers == 2
+        assert closed == []
+    assert closed == [pool]
+
+
+def test_a_task_is_fingerprinted_once(monkeypatch):
+    taken = []
+    monkeypatch.setattr(executors, "fingerprint", lambda task: taken.append(task) or b"mark")
+    crew = Crew(Fleet(LINE), 2)
+    assert crew.fingerprint == b"mark"
+    crew.size(1.0, 10)
+    crew.executor(2)
+    assert len(taken) == 1
 
 
 def test_there_is_a_core():
     assert available_cores() >= 1
+
+
+@pytest.mark.parametrize(("tiles", "workers", "longest"), [([16, 16, 16], 2, 32), ([16, 16, 8, 8], 2, 24), ([5], 3, 5), ([3, 3, 3], 1, 9)])
+def test_the_worker_with_most_to_do_decides_how_long_it_takes(tiles, workers, longest):
+    assert longest_share(tiles, workers) == longest
+
+
+def test_a_forecast_counts_the_start_of_workers_once(monkeypatch):
+    members = lanes(*[("sgd", {"lr": 0.1})] * 10)
+    choice = Choice("native", 4, "", {}, 30.0, 1.0, stretch=3.0)
+    with Crew(Fleet(LINE), 2) as crew:
+        assert crew.forecast(choice, members, 1) == 30.0
+        # Three tiles of 3 or 4 lanes; one worker runs two of them.
+        share = longest_share([len(tile) for tile in crew.fleet.tiles(members, choice, 2)], 2) / 10
+        assert crew.forecast(choice, members, 2) == pytest.approx(3.0 * WORKER_START_S + 1.0 + 30.0 * share)
+        crew.executor(2)
+        assert crew.forecast(choice, members, 2) == pytest.approx(30.0 * share)
+
+
+def test_workers_that_are_there_are_used_for_less(monkeypatch):
+    monkeypatch.setattr(executors, "available_cores", lambda: 2)
+    with Crew(Fleet(LINE), "auto") as crew:
+        assert crew.size(5.0, 10) == (1, "")
+        crew.executor(2)
+        assert crew.size(5.0, 10) == (2, "")

@@ -5,8 +5,10 @@ import json
 import pytest
 
 from ravine.fleet import Fleet
+from ravine.race.executors import Crew
 from ravine.race.plan import make_plan
 from ravine.race.protocol import environment, protocol
+from ravine.race.resuming import new_race
 from ravine.race.running import Race, ranking_splits
 from ravine.race.stage import Silent
 from ravine.records import create
@@ -20,7 +22,9 @@ def write(tmp_path):
     def built(**options):
         with create(tmp_path / "a.ravine", force=True) as writer:
             plan = make_plan(LINE, **options)
-            return protocol(Race(plan, Fleet(LINE), writer, Silent(), splits=ranking_splits(plan)), None)
+            with Crew(Fleet(LINE), 1) as crew:
+                before = new_race(writer.path, 30.0)
+                return protocol(Race(plan, crew, writer, Silent(), splits=ranking_splits(plan), before=before, facts={}), None)
 
     return built
 

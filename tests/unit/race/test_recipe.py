@@ -328,7 +328,7 @@ def test_no_recipe_without_a_recommendation(tmp_path):
     write(tmp_path / "interrupted.ravine", status="interrupted")
     write(tmp_path / "shared.ravine", shared_lr=0.1)
     write(tmp_path / "lost.ravine", optimizers=("wild",))
-    expected = {"interrupted": "interrupted, not done.*--force", "shared": r"shared rate 0\.1.*--shared-lr", "lost": "diverged.*--lrs"}
+    expected = {"interrupted": "interrupted, not done.*--resume", "shared": r"shared rate 0\.1.*--shared-lr", "lost": "diverged.*--lrs"}
     for name, message in expected.items():
         with open_record(tmp_path / f"{name}.ravine") as record, pytest.raises(RecordError, match=message):
             make_recipe(record)

@@ -186,7 +186,7 @@ def test_an_existing_record_is_kept_unless_forced(tmp_path):
     with pytest.raises(RecordError):
         race(path, steps=3)
     assert Facts(path).meta["protocol"]["steps"] == 2
-    run_race(make_plan(task(), optimizers=["sgd"], steps=3, seeds=1, lrs=[0.1]), path, force=True)
+    run_race(make_plan(task(), optimizers=["sgd"], steps=3, seeds=1, lrs=[0.1]), path, existing="replace")
     assert Facts(path).meta["protocol"]["steps"] == 3
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ravine.fleet import Diverged, Evaluated, Finished, LossBlock, Started
+from ravine.fleet import Diverged, Evaluated, Finished, LossBlock, Remark, Saved, Started
 from ravine.race.stage import Entry, Scribe, Silent, Trace, seconds_per_step
 from ravine.records import LaneRow, create, open_record
 
@@ -53,6 +53,17 @@ def test_lanes_end_in_the_record_as_they_did(done):
     assert (lost.status, lost.diverged_at, lost.reason, lost.steps_done) == ("diverged", 3, "its loss was nan", 3)
 
 
+def test_lanes_of_a_tile_end_all_at_once_wherever_an_interrupt_strikes(tmp_path, monkeypatch):
+    with create(tmp_path / "a.ravine") as writer:
+        calls, finish = [], writer.finish_lanes
+        monkeypatch.setattr(writer, "finish_lanes", lambda lanes, **facts: (calls.append((lanes, facts)), finish(lanes, **facts)))
+        scribe = Scribe(writer, Noted())
+        scribe.begin([Entry(row(0), None), Entry(row(1), None)])
+        for event in EVENTS:
+            scribe.take(event)
+    assert calls == [((0, 1), {"steps_done": [5, 3], "seconds": 2.0})]
+
+
 def test_a_lane_has_a_loss_for_every_step_that_it_took_and_for_no_other(done):
     _, record, _ = done
     assert record.losses(0).tolist() == pytest.approx([2.0, 1.5, 1.0, 0.5, 0.4])
@@ -99,3 +110,53 @@ def test_a_step_costs_the_mean_of_the_lanes_that_finished():
         3: Trace(row(3, "adam"), steps_done=1, seconds=9.0, diverged_at=1),
     }
     assert seconds_per_step(traces) == {"sgd": pytest.approx(0.3)}
+
+
+class Ordered:
+    """Snapshots that look at the record whenever they are told something."""
+
+    def __init__(self, path):
+        self.path, self.seen = path, []
+
+    def look(self, what):
+        with open_record(self.path) as record:
+            self.seen.append((what, len(record.losses(0)), record.lanes()[0].status))
+
+    def commit(self, saved):
+        self.look("commit")
+
+    def discard(self, lanes):
+        self.look("discard")
+
+
+def test_a_snapshot_becomes_valid_after_its_record_and_ends_after_its_lanes(tmp_path):
+    path, noted = tmp_path / "a.ravine", Noted()
+    snapshots = Ordered(path)
+    with create(path) as writer:
+        scribe = Scribe(writer, noted, snapshots)
+        scribe.begin([Entry(row(0), None)])
+        scribe.take(Started((0,), "loop"))
+        scribe.take(LossBlock((0,), 0, np.ones((3, 1), dtype=np.float32)))
+        scribe.take(Saved((0,), 3, "draft"))
+        scribe.take(Finished((0,), 1.0))
+    assert snapshots.seen == [("commit", 3, "running"), ("discard", 3, "done")]
+
+
+def test_a_remark_is_a_note(tmp_path):
+    notes = []
+
+    class Noting(Silent):
+        def note(self, text):
+            notes.append(text)
+
+    with create(tmp_path / "a.ravine") as writer:
+        Scribe(writer, Noting()).take(Remark("so"))
+    assert notes == ["so"]
+
+
+def test_a_value_that_is_not_finite_reads_as_the_record_keeps_it(tmp_path):
+    with create(tmp_path / "a.ravine") as writer:
+        scribe = Scribe(writer, Silent())
+        scribe.begin([Entry(row(0), None)])
+        scribe.take(Evaluated((0,), 0, "test", {"loss": np.array([np.inf])}))
+    assert np.isnan(scribe.traces[0].last("test", "loss"))

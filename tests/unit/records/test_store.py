@@ -69,7 +69,7 @@ def test_an_existing_record_needs_force_and_is_then_replaced_whole(tmp_path):
     with create(path) as writer:
         writer.set_meta("notes", ["old"])
     before = path.read_bytes()
-    with pytest.raises(RecordError, match="exists; give --force to replace it"):
+    with pytest.raises(RecordError, match="exists; give --resume to go on with its race, --force to replace it"):
         create(path)
     assert path.read_bytes() == before
     with create(path, force=True) as writer:
@@ -272,3 +272,83 @@ def test_an_interrupt_between_two_transactions_can_still_close(tmp_path):
     writer.close()
     with open_record(path) as record:
         assert record.meta["notes"] == ["kept"]
+
+
+def written(path, steps, *, diverged=None):
+    """A record with lanes 0 and 1 under way after `steps` steps."""
+    with create(path) as writer:
+        writer.add_lanes([lane_row(0), lane_row(1)])
+        writer.start_lanes([0, 1], "loop")
+        if diverged is not None:
+            writer.mark_diverged(1, diverged, "so")
+        losses = np.arange(steps, dtype=np.float32)
+        writer.add_losses([0], 0, losses[:, None])
+        writer.add_losses([1], 0, losses[: steps if diverged is None else diverged, None])
+        for step in range(0, steps + 1, 5):
+            writer.add_evaluation([0, 1], step, "test", {"loss": np.array([step, step])})
+
+
+@pytest.mark.parametrize("step", [0, 5, 999, 1000, 1001, 2000, 2345])
+def test_rewound_lanes_go_on_from_a_step(tmp_path, step):
+    path = tmp_path / "a.ravine"
+    written(path, 2345)
+    with resume(path) as writer:
+        writer.rewind_lanes([0], step)
+        writer.add_losses([0], step, np.full((2500 - step, 1), -1, dtype=np.float32))
+        writer.finish_lanes([0], steps_done=2500, seconds=1.0)
+    with open_record(path) as record:
+        assert record.losses(0).tolist() == [*range(step), *[-1] * (2500 - step)]
+        assert record.losses(1).tolist() == list(range(2345)), "the other lane is as it was"
+        assert record.curve(0, "test", "loss")[0].tolist() == [at for at in range(0, 2346, 5) if at <= step]
+        assert record.steps_recorded() == {0: 2500, 1: 2345}
+
+
+def test_rewinding_takes_back_a_later_divergence_only(tmp_path):
+    path = tmp_path / "a.ravine"
+    for step, found in ((6, ("running", None, None)), (7, ("diverged", 7, "so")), (9, ("diverged", 7, "so"))):
+        path.unlink(missing_ok=True)
+        written(path, 12, diverged=7)
+        with resume(path) as writer:
+            writer.rewind_lanes([0, 1], step)
+            writer.start_lanes([0, 1], "loop")
+        with open_record(path) as record:
+            lane = record.lanes()[1]
+            assert (lane.status, lane.diverged_at, lane.reason) == found
+            assert len(record.losses(1)) == min(step, 7)
+
+
+def test_lanes_are_rewound_from_blocks_of_any_length(tmp_path):
+    path = tmp_path / "a.ravine"
+    written(path, 30)
+    for step in (20, 25):
+        with resume(path) as writer:
+            writer.rewind_lanes([0], 20)
+            writer.add_losses([0], 20, np.arange(20, step + 7, dtype=np.float32)[:, None])
+    with open_record(path) as record:
+        assert record.losses(0).tolist() == list(range(32))
+
+
+def test_acquitted_lanes_are_done(tmp_path):
+    path = tmp_path / "a.ravine"
+    written(path, 12, diverged=7)
+    with resume(path) as writer:
+        writer.acquit_lanes([1])
+    with open_record(path) as record:
+        assert (record.lanes()[1].status, record.lanes()[1].diverged_at, record.lanes()[1].reason) == ("done", None, None)
+
+
+def test_a_file_system_that_refuses_even_to_remove_is_one_sentence(tmp_path, monkeypatch):
+    def refuse(self, missing_ok=False):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr("pathlib.Path.unlink", refuse)
+    with pytest.raises(RecordError, match="cannot be written: Read-only file system; check the folder"):
+        create(tmp_path / "a.ravine")
+
+
+def test_lanes_that_end_together_may_have_taken_different_numbers_of_steps(tmp_path):
+    with create(tmp_path / "a.ravine") as writer:
+        writer.add_lanes([LaneRow(lane=n, stage="tune", optimizer="sgd", lr=0.1, schedule="constant", seed=0) for n in (4, 2)])
+        writer.finish_lanes([4, 2], steps_done=[7, 9], seconds=1.0)
+    with open_record(tmp_path / "a.ravine") as record:
+        assert {lane.lane: lane.steps_done for lane in record.lanes()} == {4: 7, 2: 9}

@@ -125,7 +125,7 @@ def test_where_nothing_got_better_the_sentence_says_so():
 @pytest.mark.parametrize(
     ("status", "words"),
     [
-        ("interrupted", "the record holds what was done; race it again with --force"),
+        ("interrupted", "the record holds what was done; the same command with --resume goes on"),
         ("failed", "The race ended with an error before it was done"),
         ("running", "The race is still running, or was killed"),
     ],
