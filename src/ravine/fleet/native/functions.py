@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from ravine.fleet.gradients import single_gradient
+from ravine.fleet.native.agreement import TOLERANCE, UPDATE_TOLERANCE, is_close, shrink
 from ravine.fleet.native.builds import Build
 from ravine.fleet.native.program import ALIGNMENT, Program, generate
 from ravine.fleet.native.structures import Kernels
@@ -20,13 +21,6 @@ from ravine.fleet.native.values import Unsupported
 from ravine.fleet.stacking import split_state
 from ravine.rules import Rule
 from ravine.tasks._randomness import isolated
-
-TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-8}
-"""Largest difference from torch, relative to the largest gradient, that counts as rounding."""
-
-UPDATE_TOLERANCE = {torch.float32: 1e-5, torch.float64: 1e-12}
-"""The same for an update, where no sums of many terms are taken."""
-
 
 KERNELS_S = 6.0
 """Seconds that the precompiled kernels of one element type take to build."""
@@ -239,30 +233,6 @@ class UpdateFunction(Function):
             same = same and all(is_close(mine, other, 0.0, UPDATE_TOLERANCE[self.dtype]) for mine, other in pairs)
         if not same:
             raise Unsupported(f"native code of {rule.name} gave other numbers than torch")
-
-
-def shrink(objective: nn.Module) -> None:
-    """Change every parameter: a function that kept weights from its trace must not pass a comparison with the same weights."""
-    with torch.no_grad():
-        for parameter in objective.parameters():
-            if parameter.is_floating_point():
-                parameter.mul_(0.9)
-
-
-def is_close(value: Tensor, reference: Tensor, scale: float, tolerance: float) -> bool:
-    """Whether two tensors differ by no more than `tolerance` of the largest number, or of `scale` if that is larger."""
-    value, reference = value.detach(), reference.detach()
-    if not reference.numel():
-        return True
-    if not reference.is_floating_point():
-        return bool((value == reference).all())
-    finite = reference.isfinite()
-    if not torch.equal(value.isfinite(), finite):
-        return False
-    if not bool(finite.any()):
-        return True
-    scale = max(scale, float(reference[finite].abs().max()), 1e-6)
-    return float((value[finite] - reference[finite]).abs().max()) <= tolerance * scale
 
 
 class Functions:
