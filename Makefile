@@ -79,7 +79,7 @@ bench: $(READY) ## every benchmark, one after the other
 wheel: $(READY) ## build the wheel into dist/
 	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
 
-all: lint types test-all ## what CI runs; the tests include the documents
+all: lint types test-all ## everything, the slow tests as well; CI runs lint, types and the default tests
 
 clean: ## remove what the targets made, .venv included
 	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis digits.ravine digits.png
