@@ -7,6 +7,7 @@ since the last snapshot of its tile: another takes the tile over and repeats the
 
 import contextlib
 import itertools
+import math
 import multiprocessing
 import signal
 import time
@@ -33,6 +34,9 @@ MOST_DEATHS = 3
 
 PATIENCE_S = 2.0
 """Seconds that an interrupted run waits for the workers' last snapshots."""
+
+SILENCE_S = 60.0
+"""Seconds without a word after which a worker with a tile is spoken of; blocks of steps end about once a second."""
 
 _POLL_S = 0.25
 
@@ -76,6 +80,7 @@ class _Worker:
     stage: int = -1
     job: _Job | None = None
     is_ahead: bool = False
+    heard: float = field(default_factory=time.monotonic)
 
 
 class WorkerPool:
@@ -133,9 +138,20 @@ class WorkerPool:
             for connection in wait(list(busy), timeout=_POLL_S):
                 assert isinstance(connection, Connection)
                 yield from self._receive(busy[connection], waiting, told)
+            yield from self._silent()
             if stage.snapshots is not None and stage.snapshots.is_ending():
                 yield from self._last_words(told)
                 raise KeyboardInterrupt
+
+    def _silent(self) -> Iterator[Remark]:
+        """Name workers that have said nothing for long: stopped, swapped out, or at one very long step. Waiting is left to the user."""
+        for worker in self._workers:
+            if worker.job is not None and time.monotonic() - worker.heard > SILENCE_S:
+                worker.heard = math.inf
+                yield Remark(
+                    f"worker process {worker.process.pid} has said nothing for {SILENCE_S:.0f} s; the others go on. "
+                    "If it does not come back, end it (kill): its lanes go on elsewhere from where they were last saved."
+                )
 
     def _hand_out(self, waiting: list[_Job], stage: _Stage) -> None:
         while waiting:
@@ -148,6 +164,7 @@ class WorkerPool:
 
     def _give(self, worker: _Worker, waiting: list[_Job], stage: _Stage) -> None:
         job = waiting.pop(_best(waiting, worker, self._workers))
+        worker.heard = time.monotonic()
         try:
             if worker.stage != stage.number:
                 worker.connection.send(stage)
@@ -171,6 +188,7 @@ class WorkerPool:
         return worker
 
     def _receive(self, worker: _Worker, waiting: list[_Job], told: Told) -> Iterator[Event]:
+        worker.heard = time.monotonic()
         try:
             message = worker.connection.recv()
         except (EOFError, OSError):

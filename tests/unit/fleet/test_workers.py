@@ -251,3 +251,16 @@ def test_tiles_are_as_many_as_workers_and_hold_every_lane_once():
         assert sorted(lane.number for tile in tiles for lane in tile) == list(range(7))
     assert [len(tile) for tile in engine.tiles(MEMBERS, Choice("loop", 64, "by hand"))] == [1] * 7
     assert np.all([len(tile) <= 2 for tile in engine.tiles(MEMBERS, CHOICE)])
+
+
+def test_a_worker_that_falls_silent_is_named_once():
+    pool = WorkerPool(None, None, 2)
+    process = type("Process", (), {"pid": 41})()
+    job = _Job((MEMBERS[0],), "stacked")
+    pool._workers = [_Worker(None, process, job=job), _Worker(None, process, job=job), _Worker(None, process)]
+    pool._workers[0].heard -= workers_module.SILENCE_S + 1
+    pool._workers[2].heard -= workers_module.SILENCE_S + 1
+    remarks = list(pool._silent())
+    assert len(remarks) == 1, "a worker that has been heard, and one without a tile, are left alone"
+    assert "worker process 41 has said nothing for 60 s" in remarks[0].text
+    assert list(pool._silent()) == []
