@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
+from ravine.fleet.agreement import is_close
 from ravine.fleet.data import duplicate
 from ravine.fleet.gradients import single_gradient, stacked_gradient, stacked_metrics
 from ravine.fleet.stacking import Stack, split_state
@@ -126,21 +127,7 @@ def _stacks(module: nn.Module) -> tuple[Stack, Stack]:
 
 
 def _close(value: Tensor, reference: Tensor, scale: float, coarsest: torch.dtype) -> bool:
-    value, reference = value.detach(), reference.detach()
-    if not reference.numel():
-        return True
-    if not reference.is_floating_point():
-        return bool((value == reference).all())
-    finite = reference.isfinite()
-    # A loss that is not finite alone, is no fault of the stack as long as the stack's is not either.
-    if not torch.equal(value.isfinite(), finite):
-        return False
-    if not bool(finite.any()):
-        return True
-    scale = max(scale, float(reference[finite].abs().max()))
-    difference = float((value[finite] - reference[finite]).abs().max())
-    tolerance = max(TOLERANCE.get(dtype, 1e-3) for dtype in (reference.dtype, coarsest))
-    return difference <= tolerance * max(scale, 1e-6)
+    return is_close(value, reference, scale, max(TOLERANCE.get(dtype, 1e-3) for dtype in (reference.dtype, coarsest)))
 
 
 def _explain(error: Exception) -> str:

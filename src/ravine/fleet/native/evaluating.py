@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
-from ravine.fleet.native.agreement import TOLERANCE, is_close, shrink
+from ravine.fleet.agreement import TOLERANCE, is_close, shrink
 from ravine.fleet.native.functions import Function, Functions, element_type, form, pointers, scratch
 from ravine.fleet.native.program import generate
 from ravine.fleet.native.tracing import trace_evaluation

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
+from ravine.fleet.agreement import TOLERANCE, UPDATE_TOLERANCE, is_close, shrink
 from ravine.fleet.gradients import single_gradient
-from ravine.fleet.native.agreement import TOLERANCE, UPDATE_TOLERANCE, is_close, shrink
 from ravine.fleet.native.builds import Build
 from ravine.fleet.native.program import ALIGNMENT, Program, generate
 from ravine.fleet.native.structures import Kernels

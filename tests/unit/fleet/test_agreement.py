@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from ravine.fleet.native.agreement import is_close, shrink
+from ravine.fleet.agreement import is_close, shrink
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""When native code agrees with torch."""
+"""When another way of running a model agrees with the plain one."""
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +26,7 @@ def is_close(value: Tensor, reference: Tensor, scale: float, tolerance: float) -
     if not reference.is_floating_point():
         return bool((value == reference).all())
     finite = reference.isfinite()
+    # A loss that is not finite by itself is no fault of the other way, as long as it is not finite there either.
     if not torch.equal(value.isfinite(), finite):
         return False
     if not bool(finite.any()):
