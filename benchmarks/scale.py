@@ -12,7 +12,6 @@ import argparse
 import json
 import os
 import platform
-import resource
 import statistics
 import subprocess
 import sys
@@ -27,6 +26,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from memory import peak_mb
 from ravine.fleet import Choice, Evaluations, Fleet, Lane, Past, WorkerPool, pack
 from ravine.rules import registry
 from ravine.schedules import create
@@ -86,7 +86,7 @@ def one_point(num_lanes, steps, mode, repeats):
     task = make_task()
     fleet, lanes = Fleet(task), make_lanes(num_lanes)
     carry_out(fleet, lanes[:2], 2, Choice("loop", 1, "warm-up"))
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak_mb()
     choice = choose(fleet, lanes, steps, mode)
     carry_out(fleet, lanes, 2, choice)
     times = [carry_out(fleet, lanes, steps, choice) for _ in range(repeats)]
@@ -100,7 +100,7 @@ def one_point(num_lanes, steps, mode, repeats):
         "wall_s": wall,
         "cpu_us": 1e6 * cpu / num_lanes / steps,
         "wall_us": 1e6 * wall / num_lanes / steps,
-        "peak_mb": (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024,
+        "peak_mb": peak_mb() - before,
         "forecast_mb": fleet.memory(lanes, choice, {"validation": task.data.validation}) / 2**20,
     }
 

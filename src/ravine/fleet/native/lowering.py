@@ -201,9 +201,11 @@ class Lowering:
                 return
             after.append(statement)
         loop = Loop(store)
-        # Numbers computed from inputs alone go first: behind a loop they would keep later stores from joining it.
-        first = 0 if not loop.space and all(buffer.place == "in" for buffer in loop.reads) else len(self.statements)
-        self.statements.insert(first, loop)
+        # Numbers computed from inputs alone go first: behind a loop they would keep later stores from joining it. One
+        # that overwrites an element of what is there already (the middle of a padded vector) must stay behind it.
+        is_early = not loop.space and all(buffer.place == "in" for buffer in loop.reads)
+        is_early = is_early and not any(target.buffer in other.reads | other.writes for other in self.statements)
+        self.statements.insert(0 if is_early else len(self.statements), loop)
 
     def reduce(self, value: Value, dims: Sequence[int], kind: Kind, dtype: torch.dtype | None = None) -> Memory:
         """Reduce over dimensions, which stay with length one."""

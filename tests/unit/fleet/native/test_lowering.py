@@ -48,6 +48,11 @@ def run(function, *inputs):
     compare(found, torch.utils._pytree.tree_leaves(function(*inputs)), 1e-6)
 
 
+def test_a_single_element_is_written_after_what_surrounds_it():
+    run(lambda x: torch.nn.functional.pad(x, (1, 2), value=0.5), normal(1))
+    run(lambda x: torch.nn.functional.pad(x, (1, 2), value=0.5).select(0, 1).sigmoid(), normal(1))
+
+
 def test_an_input_may_be_an_output_and_an_output_may_come_twice():
     run(lambda x: (x, x.t(), x + 1, x.exp(), x.exp()), normal(3, 4))
 
