@@ -4,78 +4,14 @@ A row says how to build ours, the namesake in `torch.optim`, and a second oracle
 state, flags) is asked of the rule itself, never listed here.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
-
 import torch
 
-from ravine import optim
-from ravine.rules import get, resolve
+from case_rows import adaptive, free, matrices
+from case_rows.case import Case
 from references import adagrad as adagrad_reference
 from references import adam as adam_reference
 from references import lion as lion_reference
 from references import sgd as sgd_reference
-
-
-@dataclass(frozen=True)
-class Case:
-    """One row.
-
-    Attributes:
-        id: unique name of the row.
-        name: registry name.
-        kwargs: settings under torch's names, for the first parameter group, beyond the name's presets.
-        other: what differs in the second group.
-        torch_class: oracle in `torch.optim`, built with the same settings.
-        optax: settings -> gradient transformation for lr = 1; None where optax differs.
-        reference: settings, weight, gradient, memory, lr -> new weight, transcribed from the paper.
-        note: why an oracle is missing or bent.
-    """
-
-    id: str
-    name: str
-    kwargs: Mapping[str, Any]
-    other: Mapping[str, Any] = field(default_factory=dict)
-    torch_class: type[torch.optim.Optimizer] | None = None
-    optax: Callable[[Mapping[str, Any]], Any] | None = None
-    reference: Callable[..., Any] | None = None
-    note: str = ""
-
-    @property
-    def cls(self):
-        return optim.classes.CLASSES[get(self.name).rule]
-
-    @property
-    def full(self) -> dict[str, Any]:
-        """Settings of the first group with the name's presets, under torch's names; enough for `torch_class`."""
-        entry = get(self.name)
-        presets = {hyper.group_key: entry.hypers[hyper.symbol] for hyper in entry.rule.hypers if hyper.symbol in entry.hypers}
-        return presets | dict(entry.flags) | dict(self.kwargs)
-
-    @property
-    def settings(self) -> dict[str, float | bool]:
-        """The same by the rule's symbols, for `ravine.rules.resolve`."""
-        entry, full = get(self.name), self.full
-        given = {}
-        for hyper in entry.rule.hypers:
-            if hyper.group_key in full:
-                value = full[hyper.group_key]
-                given[hyper.symbol] = value if hyper.index is None else value[hyper.index]
-        return given | {flag.name: full[flag.name] for flag in entry.rule.flags if flag.name in full}
-
-    @property
-    def rule(self):
-        """The rule with this row's flags."""
-        return resolve(self.name, self.settings)[0]
-
-    def build(self, params, **more):
-        """Our optimizer over one group."""
-        return optim.create(self.name, params, **{**self.kwargs, **more})
-
-    def groups(self, first, second):
-        """Two fresh groups of parameters, the second with its own settings."""
-        return [{"params": list(first)}, {"params": list(second), **self.other}]
 
 
 def _l2(settings, transformation):
@@ -148,7 +84,7 @@ _SGD_ROWS = (
 )
 
 _ADAGRAD_ROWS = (
-    Case("adagrad", "adagrad", {"lr": 0.1}, {"lr": 0.02}, _TORCH.Adagrad, None, adagrad_reference.update, _EPS),
+    Case("adagrad", "adagrad", {"lr": 0.1}, {"lr": 0.02}, _TORCH.Adagrad, None, adagrad_reference.update, note=_EPS),
     Case(
         "adagrad-eps-0",
         "adagrad",
@@ -166,7 +102,7 @@ _ADAGRAD_ROWS = (
         _TORCH.Adagrad,
         None,
         adagrad_reference.update,
-        _EPS,
+        note=_EPS,
     ),
 )
 
@@ -204,7 +140,7 @@ _ADAM_ROWS = (
         _TORCH.Adam,
         None,
         adam_reference.update,
-        _AMSGRAD,
+        note=_AMSGRAD,
     ),
     Case(
         "adam-amsgrad-l2",
@@ -214,7 +150,7 @@ _ADAM_ROWS = (
         _TORCH.Adam,
         None,
         adam_reference.update,
-        _AMSGRAD,
+        note=_AMSGRAD,
     ),
 )
 
@@ -229,12 +165,12 @@ _ADAMW_ROWS = (
         _TORCH.AdamW,
         None,
         adam_reference.decoupled_update,
-        _AMSGRAD,
+        note=_AMSGRAD,
     ),
 )
 
 _LION_ROWS = (
-    Case("lion", "lion", {"lr": 0.005}, {"betas": (0.8, 0.95)}, None, _optax_lion, lion_reference.update, "torch has no Lion"),
+    Case("lion", "lion", {"lr": 0.005}, {"betas": (0.8, 0.95)}, None, _optax_lion, lion_reference.update, note="torch has no Lion"),
     Case(
         "lion-decay",
         "lion",
@@ -243,8 +179,18 @@ _LION_ROWS = (
         None,
         _optax_lion,
         lion_reference.update,
-        "torch has no Lion",
+        note="torch has no Lion",
     ),
 )
 
-CASES: tuple[Case, ...] = (*_SGD_ROWS, *_ADAGRAD_ROWS, *_RMSPROP_ROWS, *_ADAM_ROWS, *_ADAMW_ROWS, *_LION_ROWS)
+CASES: tuple[Case, ...] = (
+    *_SGD_ROWS,
+    *_ADAGRAD_ROWS,
+    *_RMSPROP_ROWS,
+    *_ADAM_ROWS,
+    *_ADAMW_ROWS,
+    *_LION_ROWS,
+    *adaptive.ROWS,
+    *free.ROWS,
+    *matrices.ROWS,
+)

@@ -193,10 +193,8 @@ def slots(tile, position):
 
 def gap(left, right):
     """Largest difference of two lists of tensors, relative to the largest number in each."""
-    return max(
-        (float((a - b).abs().max()) / max(float(b.abs().max()), 1e-3) for a, b in zip(left, right, strict=True) if b.is_floating_point()),
-        default=0.0,
-    )
+    pairs = [(a, b) for a, b in zip(left, right, strict=True) if b.is_floating_point() and b.numel()]
+    return max((float((a - b).abs().max()) / max(float(b.abs().max()), 1e-3) for a, b in pairs), default=0.0)
 
 
 STACKED, LOOP, COMPILED = (Choice(mode, tile, "by hand") for mode, tile in (("stacked", 64), ("loop", 1), ("compiled", 64)))

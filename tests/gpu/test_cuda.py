@@ -153,7 +153,7 @@ def test_steps_make_the_host_wait_for_nothing(name):
         torch.cuda.set_sync_debug_mode("error")
         try:
             for offset, batch in enumerate(tile._each(rows, 4)):
-                live.advance([block[offset] for block in scalars], batch)
+                live.advance([block[offset] for block in scalars], batch, offset + 1)
         finally:
             torch.cuda.set_sync_debug_mode("default")
 

@@ -8,9 +8,10 @@ import torch
 from cases import CASES
 from ravine.fleet import Lane
 from ravine.fleet.lanes import group_lanes
-from ravine.fleet.stacking import Replicas, compute_dtype, new_slots
+from ravine.fleet.stacking import LANE, Replicas, compute_dtype, new_slots
 from ravine.fleet.stepping import propose, update_lanes
 from ravine.rules import Citation, Hyper, Rule, Slot, resolve
+from ravine.rules._step import Part, step_lane
 from ravine.schedules import create
 
 SHAPES = ((), (7,), (3, 5), (2, 1, 3), (0, 2))
@@ -49,46 +50,74 @@ def case_lanes(case):
     ]
 
 
+def is_exact(rule):
+    """What looks at whole tensors sums in another order under vmap; only rules that work element by element keep their bits."""
+    return rule.is_plain and rule.granularity == "element"
+
+
 def compare(members, dtype, shapes=SHAPES, steps=STEPS):
     """Run the stacked and the single driver side by side and compare every bit."""
     (group,), generator = group_lanes(members), torch.Generator().manual_seed(5)
+    limit = 0.0 if is_exact(group.rule) else {torch.float64: 1e-9, torch.float32: 2e-3, torch.bfloat16: 5e-2}[dtype]
+
+    def check(found, wanted, where):
+        torch.testing.assert_close(found, wanted, rtol=limit, atol=limit, msg=lambda text: f"{where}: {text}")
+
     stacks = {str(shape): torch.randn(len(members), *shape, generator=generator, dtype=torch.float64).to(dtype) for shape in shapes}
-    state = Replicas(stacks, {}, [new_slots(group, stacks)])
+    kinds = {str(shape): "matrix" if len(shape) > 1 else "vector" for shape in shapes}
+    state = Replicas(stacks, {}, [new_slots(group, stacks, kinds)])
     alone = [{name: stack[lane.number].clone() for name, stack in stacks.items()} for lane in members]
     slots = [
-        {s.symbol: {n: held[n][lane.number].clone() for n in held} for s in group.rule.active_slots for held in [state.slots[0][s.symbol]]}
+        {symbol: {name: stack[lane.number].clone() for name, stack in held.items()} for symbol, held in state.slots[0].items()}
         for lane in members
     ]
     rows = group.scalars(0, steps, HORIZON)
     for step in range(steps):
         gradients = {name: torch.randn(stack.shape, generator=generator, dtype=torch.float64).to(dtype) for name, stack in stacks.items()}
         packed = {name: torch.from_numpy(values[step].copy()).to(compute_dtype(stacks[str(shapes[0])])) for name, values in rows.items()}
-        state = propose([group], state, gradients, [packed])
+        state = propose([group], state, gradients, [packed], kinds=kinds, rules=[group.rule.at(step + 1, SimpleNamespace(**group.hypers))])
         for lane in members:
-            hypers = SimpleNamespace(**lane.hypers | {"lr": lane.hypers["lr"] * lane.schedule(step, HORIZON)})
-            scalars = SimpleNamespace(**lane.rule.scalars(hypers, step + 1))
-            for name, p in alone[lane.number].items():
-                held = SimpleNamespace(**{symbol: tensors[name] for symbol, tensors in slots[lane.number].items()})
-                wide = compute_dtype(p)
-                delta, new = lane.rule.update(p.to(wide), gradients[name][lane.number].to(wide), held, scalars)
-                alone[lane.number][name] = (p.to(wide) + delta).to(dtype)
+            rates = {"lr": lane.hypers["lr"] * lane.schedule(step, HORIZON), "peak_lr": lane.hypers["lr"]}
+            scalars = lane.rule.scalars(SimpleNamespace(**lane.hypers | rates), step + 1)
+            own = slots[lane.number]
+            parts = [
+                Part(
+                    lane.rule.at(step + 1, SimpleNamespace(**lane.hypers)).part(kinds[name]),
+                    p.to(compute_dtype(p)),
+                    gradients[name][lane.number].to(compute_dtype(p)),
+                    {symbol: held[name] for symbol, held in own.items() if name in held},
+                    scalars,
+                )
+                for name, p in alone[lane.number].items()
+            ]
+            changes, after = step_lane(parts, {slot.symbol: own[slot.symbol][LANE] for slot in lane.rule.lane_slots})
+            for name, part, (delta, new) in zip(list(alone[lane.number]), parts, changes, strict=True):
+                alone[lane.number][name] = (part.p + delta).to(dtype)
                 for symbol, value in new.items():
-                    slots[lane.number][symbol][name] = value
+                    own[symbol][name] = value
+            for symbol, value in after.items():
+                own[symbol][LANE] = value
     moved = False
     for lane in members:
         for name, p in alone[lane.number].items():
-            assert torch.equal(state.parameters[name][lane.number], p), (name, lane.number)
+            check(state.parameters[name][lane.number], p, f"{name}, lane {lane.number}")
             assert state.parameters[name].dtype == dtype
             moved |= not torch.equal(p, stacks[name][lane.number])
-            for symbol, tensors in slots[lane.number].items():
-                assert torch.equal(state.slots[0][symbol][name][lane.number], tensors[name]), (symbol, name)
+        for symbol, tensors in slots[lane.number].items():
+            for name, tensor in tensors.items():
+                check(state.slots[0][symbol][name][lane.number], tensor, f"{symbol} of {name}, lane {lane.number}")
     assert moved
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16], ids=str)
-@pytest.mark.parametrize("case", CASES, ids=[case.id for case in CASES])
+@pytest.mark.parametrize("case", [pytest.param(case, id=case.id) for case in CASES if not case.rule.needs])
 def test_stacked_update_has_the_bits_of_the_single_one(case, dtype):
-    compare(case_lanes(case), dtype, steps=STEPS if dtype != torch.bfloat16 else 10)
+    members = case_lanes(case)
+    if is_exact(members[0].rule):
+        compare(members, dtype, steps=STEPS if dtype != torch.bfloat16 else 10)
+    else:
+        # Square matrices: eigenvectors of a Gram that lacks rank are not unique, and any of them is right.
+        compare(members, dtype, shapes=((4, 4), (3, 3)) if members[0].rule.granularity == "matrix" else ((), (7,), (4, 4)), steps=6)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
@@ -116,7 +145,8 @@ def test_a_float32_parameter_beside_a_float64_one_keeps_its_dtype_and_bits():
 
     def step(parameters, packed):
         gradients = {name: torch.ones_like(p) for name, p in parameters.items()}
-        return propose([group], Replicas(parameters, {}, [new_slots(group, parameters)]), gradients, [packed])
+        kinds = dict.fromkeys(parameters, "vector")
+        return propose([group], Replicas(parameters, {}, [new_slots(group, parameters, kinds)]), gradients, [packed], kinds=kinds)
 
     mixed = step({"narrow": narrow, "wide": wide}, scalars)
     alone = step({"narrow": narrow}, {name: value.float() for name, value in scalars.items()})

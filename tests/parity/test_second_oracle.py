@@ -1,7 +1,10 @@
-"""Float64 parity with optax where it agrees, and with transcriptions of the papers: 60 steps, changing lr, two groups."""
+"""Float64 parity with optax and timm where they agree, and with transcriptions of the papers: 60 steps, changing lr, two groups."""
+
+import importlib.util
 
 import numpy as np
 import pytest
+import torch
 
 from cases import CASES
 from streams import give_gradients, parameters, rate
@@ -22,6 +25,20 @@ class ByOptax:
             self.state = self.transformation.init(w)
         updates, self.state = self.transformation.update(g, self.state, w)
         return np.asarray(w + lr * updates)
+
+
+class ByTimm:
+    """One parameter under an optimizer of timm."""
+
+    def __init__(self, case, settings):
+        self.param = torch.nn.Parameter(torch.zeros((), dtype=torch.float64))
+        self.optimizer = case.timm(settings, [self.param])
+
+    def update(self, w, g, lr):
+        self.param.data, self.param.grad = torch.from_numpy(w.copy()), torch.from_numpy(g.copy())
+        self.optimizer.param_groups[0]["lr"] = lr
+        self.optimizer.step()
+        return self.param.detach().numpy().copy()
 
 
 class ByReference:
@@ -47,17 +64,24 @@ def test_equals_optax(case):
         compare(case, ByOptax)
 
 
+@pytest.mark.parametrize("case", [case for case in CASES if case.timm], ids=lambda case: case.id)
+def test_equals_timm(case):
+    if importlib.util.find_spec("timm") is None:
+        pytest.skip("timm is not installed")
+    compare(case, ByTimm)
+
+
 def test_every_rule_has_two_oracles():
     oracles = {}
     for case in CASES:
-        found = {kind for kind in ("torch_class", "optax", "reference") if getattr(case, kind)}
+        found = {kind for kind in ("torch_class", "optax", "reference", "timm") if getattr(case, kind)} | set(case.whole)
         oracles[case.rule.name] = oracles.get(case.rule.name, set()) | found
     assert all(len(found) >= 2 for found in oracles.values()), oracles
 
 
 def compare(case, oracle_class):
     """Run both for 60 steps; a parameter without a gradient is left out of the oracle's step, too."""
-    ours = parameters(shapes=((4, 3), (5,), (2, 1, 3)))
+    ours = parameters(shapes=case.shapes or ((4, 3), (5,), (2, 1, 3)))
     optimizer = case.build(case.groups(ours[:2], ours[2:]))
     weights = [param.detach().numpy().copy() for param in ours]
     settings = [case.full, case.full, {**case.full, **case.other}]

@@ -17,7 +17,6 @@ every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 def test_foreach_gives_the_bits_of_the_loop(case, dtype):
     loop, listed = parameters(dtype=dtype), parameters(dtype=dtype)
     one, other = case.build(loop, driver="per_tensor"), case.build(listed, driver="foreach")
-    assert case.rule.granularity == "element"
     for params, optimizer in ((loop, one), (listed, other)):
         train(optimizer, params, 8, skip_at=(3,))
     assert same(values(loop), values(listed))

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from cases import CASES
-from streams import give_gradients, parameters, same, train, values
+from streams import SHAPES, give_gradients, parameters, same, train, values
 
 every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 in_torch = pytest.mark.parametrize("case", [case for case in CASES if case.torch_class], ids=lambda case: case.id)
@@ -73,7 +73,7 @@ def test_a_state_dict_shares_nothing_with_the_optimizer_that_loaded_it(case):
 @in_torch
 @pytest.mark.parametrize("ours_first", [True, False], ids=["ours to torch", "torch to ours"])
 def test_state_dicts_exchange_with_torch(case, ours_first):
-    params, others = parameters(), parameters()
+    params, others = (parameters(case.shapes or SHAPES) for _ in range(2))
 
     def ours(targets):
         return case.build(case.groups(targets[:2], targets[2:]))
@@ -99,7 +99,7 @@ def test_state_dicts_exchange_with_torch(case, ours_first):
 
 @in_torch
 def test_a_round_trip_through_torch_keeps_every_setting(case):
-    params, others = parameters(), parameters()
+    params, others = (parameters(case.shapes or SHAPES) for _ in range(2))
     ours, theirs = case.build(params), case.torch_class(others, **case.full)
     train(ours, params, 2)
     theirs.load_state_dict(ours.state_dict())

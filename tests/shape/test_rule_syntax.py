@@ -10,7 +10,17 @@ import ravine.rules
 FOLDER = Path(ravine.rules.__file__).parent
 FILES = sorted(path for path in FOLDER.glob("*.py") if not path.name.startswith("_") and path.name != "registry.py")
 
-ALLOWED_IMPORTS = {"collections.abc", "typing", "ravine.rules._rule", "ravine.rules._terms", "ravine.rules._orthogonal"}
+ALLOWED_IMPORTS = {
+    "collections.abc",
+    "typing",
+    "ravine.rules._rule",
+    "ravine.rules._terms",
+    "ravine.rules._orthogonal",
+    "ravine.rules._axes",
+    "ravine.rules._factors",
+    "ravine.rules._wrapping",
+    "ravine.rules._units",
+}
 HOST = {"item", "tolist", "numpy", "cpu", "cuda", "to", "type", "device", "dtype", "is_cuda", "data", "grad", "requires_grad", "detach"}
 HOST |= {"double", "half", "bfloat16", "float16", "float32", "float64"}
 CONVERSIONS = {"float", "int", "bool", "len", "print", "isinstance", "getattr", "setattr"}
@@ -71,7 +81,14 @@ def asks_flags_only(test):
         return all(asks_flags_only(value) for value in test.values)
     if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
         return asks_flags_only(test.operand)
-    return isinstance(test, ast.Call) and ast.unparse(test.func) == "self.on"
+    return asks_for_dimensions(test) or (isinstance(test, ast.Call) and ast.unparse(test.func) == "self.on")
+
+
+def asks_for_dimensions(test):
+    """A comparison of a tensor's number of dimensions, which no step changes, with a number."""
+    return (
+        isinstance(test, ast.Compare) and ast.unparse(test.left) in ("p.ndim", "g.ndim") and isinstance(test.comparators[0], ast.Constant)
+    )
 
 
 def writes_into_a_tensor(target):
@@ -85,7 +102,8 @@ def writes_into_a_tensor(target):
 
 
 def test_every_rule_is_read():
-    assert {entry.rule.__module__.rsplit(".", 1)[1] for entry in ravine.rules.REGISTRY.values()} == {path.stem for path in FILES}
+    rules = [*(entry.rule for entry in ravine.rules.REGISTRY.values()), *ravine.rules.WRAPPERS.values()]
+    assert {rule.__module__.rsplit(".", 1)[1] for rule in rules} == {path.stem for path in FILES}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -98,6 +116,9 @@ def test_a_rule_file_holds_equations_only(path):
     [
         "if h.momentum: return g",
         "if self.flag: return g",
+        "if g.ndim < c.lr: return g",
+        "if s.v.ndim < 2: return g",
+        "if g.sum() < 2: return g",
         "if self.on('buffered') and c.lr > 0: return g",
         "while True: pass",
         "d = g if c.lr > 0 else p",
@@ -136,7 +157,7 @@ def test_forbidden_imports_are_found(line):
 
 
 def test_allowed_syntax_passes():
-    source = "class R:\n    def update(self, p, g, s, c):\n        if self.on('a') and not self.on('b'):\n            g = g + c.l2 * p\n"
+    source = "class R:\n    def update(self, p, g, s, c):\n        if self.on('a') and not self.on('b') and p.ndim < 2:\n            g = g + c.l2 * p\n"
     assert (
         faults(source + "        state = {'m': g}\n        v = state['w'] = s.w.maximum(g)\n        return -c.lr * v.sqrt(), state\n") == []
     )

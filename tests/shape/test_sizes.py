@@ -26,7 +26,7 @@ FUNCTIONS = all_functions()
 def is_exempt(name):
     """Drop-in constructors mirror torch's; a command has one argument for each of its options."""
     file, _, qualified = name.partition(":")
-    is_constructor = file == "optim/classes.py" and qualified.endswith(".__init__")
+    is_constructor = file.startswith("optim/") and qualified.endswith(".__init__")
     return is_constructor or (file.startswith("cli/") and not qualified.startswith("_"))
 
 

@@ -2,12 +2,16 @@
 
 import dataclasses
 import inspect
+import math
 import textwrap
 from collections.abc import Mapping, Sequence
 
 import typer
 
 WIDTH = 100
+
+MATRIX = (1024, 1024)
+"""State is quoted for a weight of this shape: some optimisers keep less for matrices, some more."""
 
 
 def tasks() -> None:
@@ -29,14 +33,15 @@ def optimizers() -> None:
 
     for name, entry in REGISTRY.items():
         rule, hypers = resolve(name, {})
-        slots = len(rule.active_slots)
+        kept = sum(math.prod(slot.shape_for(MATRIX)) for slot in rule.part("matrix").active_slots) / math.prod(MATRIX)
         settings = [f"{symbol}={value:g}" for symbol, value in hypers.items() if symbol != "lr"]
         settings += [f"{flag.name}={rule.on(flag.name)}" for flag in rule.flags if not flag.of]
         grid = entry.grid()
         lines = [
             entry.summary,
             _options("defaults", settings),
-            f"searched: {len(grid)} rates from {grid[0]:.3g} to {grid[-1]:.3g}; state: {4 * slots} bytes per float32 parameter",
+            f"searched: {len(grid)} rates from {grid[0]:.3g} to {grid[-1]:.3g}; state: {4 * kept:.3g} bytes per float32 parameter; "
+            f"gradients a step: {rule.gradients_per_step:.3g}",
             f"paper: {entry.rule.citation}",
         ]
         _paragraph(name, lines)

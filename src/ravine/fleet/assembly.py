@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -34,12 +35,13 @@ class Assembly:
     functional: Callable[..., tuple[Replicas, Tensor, Tensor]] = field(repr=False)
     compiled: Step | None = field(default=None, repr=False)
 
-    def advance(self, packed: Sequence[Tensor], batch: Any) -> Tensor:
-        """Take one step; the loss of every lane before it."""
+    def advance(self, packed: Sequence[Tensor], batch: Any, t: int) -> Tensor:
+        """Take step `t`, 1 at the first; the loss of every lane before it."""
         if self.compiled is not None:
             loss_L, self.alive_L = self.compiled(self.state, packed, self.alive_L, batch)
             return loss_L
-        new, loss_L, keep_L = self.functional(self.state, packed, self.alive_L, batch)
+        rules = [group.rule.at(t, SimpleNamespace(**group.hypers)) for group in self.groups]
+        new, loss_L, keep_L = self.functional(self.state, packed, self.alive_L, batch, rules, t)
         # The comparison costs a look at L flags; rewriting every tensor for nothing costs a pass over the state. On
         # another device it would cost a wait for everything launched so far, which is dearer.
         is_whole = not keep_L.is_cuda and bool(keep_L.all())

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from ravine.fleet.stacking import compute_dtype
-from ravine.rules import Rule
+from ravine.rules import Rule, Slot
+from ravine.tasks.kinds import Kind
 
 
 @dataclass(slots=True)
@@ -27,9 +28,21 @@ class Block:
     age: int = 0
 
 
-def lay_out(parameters: Sequence[nn.Parameter], rule: Rule, hypers: Mapping[str, float]) -> list[Block]:
-    """Blocks of a model: one a dtype for rules that work element by element, else one a parameter."""
-    if rule.granularity == "element":
+def is_joinable(rule: Rule) -> bool:
+    """Whether a rule may see all parameters as one: it works element by element, whatever a parameter is for."""
+    return rule.granularity == "element" and type(rule).part is Rule.part
+
+
+def lay_out(parameters: Sequence[nn.Parameter], rule: Rule, hypers: Mapping[str, float], kinds: Sequence[Kind]) -> list[Block]:
+    """Blocks of a model: one a dtype for rules that may see all parameters as one, else one a parameter.
+
+    Args:
+        parameters: trainable ones; they become views of the blocks.
+        rule: of the lane.
+        hypers: by symbol.
+        kinds: of each parameter.
+    """
+    if is_joinable(rule):
         dtypes = dict.fromkeys(p.dtype for p in parameters)
         groups = [[index for index, p in enumerate(parameters) if p.dtype == dtype] for dtype in dtypes]
         storages = [_join(parameters, members) for members in groups]
@@ -37,7 +50,7 @@ def lay_out(parameters: Sequence[nn.Parameter], rule: Rule, hypers: Mapping[str,
         groups = [[index] for index in range(len(parameters))]
         storages = [p.data for p in parameters]
     return [
-        Block(storage, members, {s.symbol: _filled(storage, float(hypers[s.fill]) if s.fill else 0.0) for s in rule.active_slots})
+        Block(storage, members, {slot.symbol: start(slot, storage, hypers) for slot in rule.part(kinds[members[0]]).active_slots})
         for storage, members in zip(storages, groups, strict=True)
     ]
 
@@ -84,9 +97,10 @@ def restore_blocks(parameters: Sequence[nn.Parameter], rule: Rule, saved: Mappin
     while f"block.{len(blocks)}.values" in saved:
         prefix = f"block.{len(blocks)}."
         members = saved[prefix + "members"].tolist()
-        storage = _join(parameters, members) if rule.granularity == "element" else parameters[members[0]].data
+        storage = _join(parameters, members) if is_joinable(rule) else parameters[members[0]].data
         storage.copy_(saved[prefix + "values"])
-        slots = {slot.symbol: saved[f"{prefix}slot.{slot.symbol}"].to(storage.device, copy=True) for slot in rule.active_slots}
+        held = [name for name in saved if name.startswith(f"{prefix}slot.")]
+        slots = {name.removeprefix(f"{prefix}slot."): saved[name].to(storage.device, copy=True) for name in held}
         blocks.append(Block(storage, members, slots, int(saved[prefix + "age"])))
     return blocks
 
@@ -102,5 +116,9 @@ def _join(parameters: Sequence[nn.Parameter], members: Sequence[int]) -> Tensor:
     return storage
 
 
-def _filled(storage: Tensor, value: float) -> Tensor:
-    return torch.full_like(storage, value, dtype=compute_dtype(storage))
+def start(slot: Slot, storage: Tensor, hypers: Mapping[str, float]) -> Tensor:
+    """A slot of a block before the first step."""
+    dtype = compute_dtype(storage)
+    if slot.copies:
+        return storage.to(dtype, copy=True)
+    return torch.full(slot.shape_for(storage.shape), float(hypers[slot.fill]) if slot.fill else 0.0, dtype=dtype, device=storage.device)

@@ -95,7 +95,8 @@ class Trials:
         stacked = "" if support.stackable else support.reason
         alone = "only one lane at a time fits the cache" if self._most == 1 else ""
         no_inductor = device.type == "cpu" and shutil.which("g++") is None
-        compiled = stacked or ("" if support.is_mixable else looks) or ("no C++ compiler was found" if no_inductor else "")
+        changing = next((f"{rule.name} does not do the same at every step" for rule, _ in self._rules.values() if rule.is_phased), "")
+        compiled = stacked or ("" if support.is_mixable else looks) or changing or ("no C++ compiler was found" if no_inductor else "")
         reasons: dict[Mode, str] = {"native": native, "fused": no_compiler, "stacked": stacked or alone, "compiled": compiled}
         return {mode: why for mode, why in reasons.items() if why}
 

@@ -136,7 +136,7 @@ class Fleet:
         return workers_that_fit(self.memory(lanes, choice, splits), self._room())
 
     def _cached(self, lanes: Sequence[Lane]) -> int:
-        slots = max((len(lane.rule.active_slots) for lane in lanes), default=0)
+        slots = max((self.support.footprint.slots(lane.rule) for lane in lanes), default=0)
         lane_bytes = self.support.footprint.lane(slots)
         return lanes_on_cuda(lane_bytes, self.device) if self.device.type == "cuda" else tile_size(lane_bytes)
 

@@ -197,6 +197,8 @@ class Recorder:
 
     def step(self, live: Assembly, scalars: Sequence[Tensor], rows: BatchRows) -> RecordedStep | None:
         """The recorded step of an assembly, recorded now if need be; None where that is impossible."""
+        phased = next((group.rule.name for group in live.groups if group.rule.is_phased), "")
+        self.reason = self.reason or (f"{phased} does not do the same at every step" if phased else "")
         if self.reason or (self._recorded is not None and self._recorded.fits(live)):
             return None if self.reason else self._recorded
         # The old recording holds a step's memory; a new one beside it might not fit.

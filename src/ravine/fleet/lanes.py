@@ -62,7 +62,7 @@ class Group:
         """
         steps = np.arange(first_step, first_step + num_steps)
         multipliers = np.stack([schedule(steps, horizon) for schedule in self.schedules], axis=1)
-        hypers = SimpleNamespace(**{**self.hypers, "lr": self.hypers["lr"] * multipliers})
+        hypers = SimpleNamespace(**{**self.hypers, "lr": self.hypers["lr"] * multipliers, "peak_lr": self.hypers["lr"]})
         shape = (num_steps, self.size)
         values = self.rule.scalars(hypers, (steps + 1)[:, None])
         return {name: np.broadcast_to(np.asarray(value, dtype=np.float64), shape) for name, value in values.items()}

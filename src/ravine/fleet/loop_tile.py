@@ -9,8 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ravine.fleet.blocks import Block, lay_out, restore_blocks, save_blocks, separate
-from ravine.fleet.data import slices
+from ravine.fleet.ascent import single_second_gradient, takes_two
+from ravine.fleet.blocks import Block, lay_out, restore_blocks, save_blocks, separate, start
+from ravine.fleet.curvature import CURVATURE, single_curvature, wants
+from ravine.fleet.data import duplicate, slices
 from ravine.fleet.gradients import single_gradient
 from ravine.fleet.habits import held_attributes
 from ravine.fleet.lanes import Lane
@@ -19,6 +21,8 @@ from ravine.fleet.stacking import compute_dtype, split_state
 from ravine.fleet.stepping import in_float32
 from ravine.fleet.tiles import Tile, Training, weighted_mean
 from ravine.fleet.updating import BlockUpdate
+from ravine.rules._step import Part, Symbols, step_lane
+from ravine.tasks.kinds import parameter_kinds
 
 _Proposal = tuple[Tensor, Mapping[str, Tensor], Tensor | float]
 """A block's values and slots after a step, and a number that is finite if the values are."""
@@ -42,8 +46,12 @@ class LoopTile(Tile):
         assert len(self.lanes) == 1
         self._module = models[self.lanes[0].seed].train()
         self._named = {name: p for name, p in self._module.named_parameters() if p.requires_grad}
-        self._blocks = lay_out(list(self._named.values()), self.lanes[0].rule, self.lanes[0].hypers)
+        kinds, rule, hypers = parameter_kinds(self._module), self.lanes[0].rule, self.lanes[0].hypers
+        self._kinds = [kinds[name] for name in self._named]
+        self._blocks = lay_out(list(self._named.values()), rule, hypers, self._kinds)
+        self._lane = {slot.symbol: start(slot, self._blocks[0].storage, hypers) for slot in rule.lane_slots}
         self._is_alive = True
+        self._estimates: list[Tensor | None] = []
         self._functions, self._updates = functions, dict[int, BlockUpdate | None]()
         # A module whose forward nothing is known of may come to have buffers.
         self._has_buffers = not training.support.stackable or any(True for _ in self._module.buffers())
@@ -76,6 +84,7 @@ class LoopTile(Tile):
         """Loss before the step, and whether the lane is alive after it: a bool, or 0-d on a device that is not waited for."""
         kept = [b.clone() for b in self._module.buffers()] if self._has_buffers else []
         parameters = list(self._named.values())
+        spare = duplicate(batch) if takes_two(self.lanes[0].rule) or self.lanes[0].rule.needs else None
         gradients, loss = single_gradient(self._module, parameters, batch, accumulate=self._training.support.accumulates)
         if any(g is None for g in gradients):
             present = [g is not None for g in gradients]
@@ -83,22 +92,27 @@ class LoopTile(Tile):
             if len(parts) > len(self._blocks):
                 self._blocks = parts
                 self._updates.clear()
-        updated, proposed = [block for block in self._blocks if gradients[block.members[0]] is not None], []
+        updated = [block for block in self._blocks if gradients[block.members[0]] is not None]
         # A copy, for a loss may be a view of a parameter, which the update changes.
         recorded = loss.clone()
         with torch.no_grad():
-            for block in updated:
-                own = scalars if block.age == step else self._scalars_at(step, block.age)
-                proposed.append(self._propose(block, gradients, own))
+            own = [scalars if block.age == step else self._scalars_at(step, block.age) for block in updated]
+            if takes_two(self.lanes[0].rule):
+                uphill, accumulate = self._parts(updated, gradients, own), self._training.support.accumulates
+                gradients = single_second_gradient(self._module, parameters, spare, updated, uphill, accumulate=accumulate)
+            self._estimates = self._curvature(updated, spare, step)
+            proposed, lane = self._propose_all(updated, gradients, own)
             checks = [recorded.to(torch.promote_types(loss.dtype, torch.float32)), *(check for *_, check in proposed)]
             if self._looks:
                 alive = all(math.isfinite(float(check)) for check in checks)
                 self._accept(updated, proposed, kept, is_alive=alive)
+                self._lane = lane if alive else self._lane
             else:
                 alive = alive & torch.isfinite(
                     torch.stack([torch.as_tensor(check, dtype=torch.float64, device=self._device) for check in checks]).sum()
                 )
                 self._select(updated, proposed, kept, alive)
+                self._lane = {symbol: torch.where(alive, value, self._lane[symbol]) for symbol, value in lane.items()}
         return recorded, alive
 
     def _accept(self, updated: Sequence[Block], proposed: Sequence[_Proposal], kept: Sequence[Tensor], *, is_alive: bool) -> None:
@@ -122,13 +136,43 @@ class LoopTile(Tile):
             block.slots.update({name: torch.where(alive, slot, block.slots[name]) for name, slot in new.items()})
             block.age += 1
 
+    def _propose_all(
+        self, blocks: Sequence[Block], gradients: Sequence[Tensor | None], scalars: Sequence[Mapping[str, float]]
+    ) -> tuple[list[_Proposal], dict[str, Tensor]]:
+        """Proposals for all blocks that have a gradient, and the lane's own next state."""
+        rule = self.lanes[0].rule
+        if rule.is_plain:
+            return [self._propose(block, gradients, own) for block, own in zip(blocks, scalars, strict=True)], {}
+        parts = self._parts(blocks, gradients, scalars)
+        changes, lane = step_lane(parts, self._lane)
+        proposals = list[_Proposal]()
+        for block, part, (delta, new) in zip(blocks, parts, changes, strict=True):
+            value = (part.p + delta).to(block.storage.dtype)
+            proposals.append((value, new, value.sum(dtype=part.p.dtype)))
+        return proposals, lane
+
+    def _parts(self, blocks: Sequence[Block], gradients: Sequence[Tensor | None], scalars: Sequence[Mapping[str, float]]) -> list[Part]:
+        """Blocks that have a gradient, as a rule that looks at all of them takes them."""
+        parts, rule, hypers = list[Part](), self.lanes[0].rule, SimpleNamespace(**self.lanes[0].hypers)
+        for block, own in zip(blocks, scalars, strict=True):
+            dtype, variant = compute_dtype(block.storage), rule.at(block.age + 1, hypers).part(self._kinds[block.members[0]])
+            known = {CURVATURE: _joined(block, self._estimates).to(dtype)} if self._estimates and wants(variant) else {}
+            parts.append(Part(variant, block.storage.to(dtype), _joined(block, gradients).to(dtype), block.slots | known, own))
+        return parts
+
+    def _curvature(self, blocks: Sequence[Block], batch: Any, step: int) -> list[Tensor | None]:
+        """An estimate for every parameter, where a rule with the flags of the step wants one; else nothing."""
+        lane = self.lanes[0]
+        if not any(wants(lane.rule.at(block.age + 1, SimpleNamespace(**lane.hypers))) for block in blocks):
+            return []
+        return single_curvature(self._module, self._named, batch, lane.rule, self._training, (lane.seed, step + 1))
+
     def _propose(self, block: Block, gradients: Sequence[Tensor | None], scalars: Mapping[str, float]) -> _Proposal:
-        parts = [g for g in (gradients[index] for index in block.members) if g is not None]
         native = self._native(block)
         if native is not None:
-            return native.propose(parts, list(scalars.values()))
+            return native.propose([g for g in (gradients[index] for index in block.members) if g is not None], list(scalars.values()))
         storage, dtype = block.storage, compute_dtype(block.storage)
-        g = torch.cat([part.reshape(-1) for part in parts]).view(storage.shape).to(dtype)
+        g = _joined(block, gradients).to(dtype)
         delta, new = self.lanes[0].rule.update(storage.to(dtype), g, SimpleNamespace(**block.slots), SimpleNamespace(**scalars))
         value = (storage.to(dtype) + delta).to(storage.dtype)
         return value, new, value.sum(dtype=dtype)
@@ -150,7 +194,7 @@ class LoopTile(Tile):
         """Scalars of parameters that missed steps: the rate is that of the step, the rule's t their own count."""
         group = self.groups[0]
         rate = group.hypers["lr"] * group.schedules[0](np.array([step]), self._training.horizon)
-        values = group.rule.scalars(SimpleNamespace(**{**group.hypers, "lr": rate}), np.array([age + 1]))
+        values = group.rule.scalars(SimpleNamespace(**{**group.hypers, "lr": rate, "peak_lr": group.hypers["lr"]}), np.array([age + 1]))
         return {name: float(np.asarray(value, dtype=np.float64).reshape(-1)[0]) for name, value in values.items()}
 
     def freeze(self, position: int) -> None:
@@ -162,12 +206,28 @@ class LoopTile(Tile):
         """See `Tile.metrics`."""
         support = self._training.support
         self._module.eval()
+        trained = self._average()
         try:
             with torch.set_grad_enabled(support.evaluates_with_gradients):
                 pieces = slices(split, rows, copy=support.writes_input)
                 return weighted_mean([(self._evaluate(piece), count) for piece, count in pieces])
         finally:
             self._module.train()
+            for block, values in zip(self._blocks, trained, strict=False):
+                block.storage.copy_(values)
+
+    def _average(self) -> list[Tensor]:
+        """Put the weights at which to evaluate in the place of those that are trained, and return copies of these."""
+        rule = self.lanes[0].rule
+        if not rule.is_averaging:
+            return []
+        trained = [block.storage.clone() for block in self._blocks]
+        with torch.no_grad():
+            for block in self._blocks:
+                p = block.storage.to(compute_dtype(block.storage))
+                own = Symbols(**{**self._lane, **block.slots}), Symbols(**self._scalars_at(max(0, self.done - 1), max(0, block.age - 1)))
+                block.storage.copy_(rule.part(self._kinds[block.members[0]]).evaluate(p, *own))
+        return trained
 
     def _evaluate(self, piece: Any) -> dict[str, Tensor]:
         return {name: value.detach() for name, value in self._module(piece, evaluate=True).items()}
@@ -184,15 +244,22 @@ class LoopTile(Tile):
 
     def save(self) -> dict[str, Tensor]:
         """See `Tile.save`."""
+        lane = {f"lane.{symbol}": value for symbol, value in self._lane.items()}
         fixed = {f"fixed.{name}": tensor for name, tensor in split_state(self._module)[1].items()}
-        return {"done": torch.tensor(self.done), "is_alive": torch.tensor(self._is_alive)} | save_blocks(self._blocks) | fixed
+        return {"done": torch.tensor(self.done), "is_alive": torch.tensor(self._is_alive)} | save_blocks(self._blocks) | lane | fixed
 
     def restore(self, saved: Mapping[str, Tensor]) -> None:
         """See `Tile.restore`."""
         with torch.no_grad():
             self._blocks = restore_blocks(list(self._named.values()), self.lanes[0].rule, saved)
             self._updates.clear()
+            self._lane = {symbol: saved[f"lane.{symbol}"].to(self._device, copy=True) for symbol in self._lane}
             for name, tensor in split_state(self._module)[1].items():
                 tensor.copy_(saved[f"fixed.{name}"])
         self._is_alive = bool(saved["is_alive"])
         self._go_to(int(saved["done"]))
+
+
+def _joined(block: Block, gradients: Sequence[Tensor | None]) -> Tensor:
+    """The gradients of a block's parameters, in the shape of its storage."""
+    return torch.cat([g.reshape(-1) for g in (gradients[index] for index in block.members) if g is not None]).view(block.storage.shape)

@@ -1,6 +1,7 @@
 """How much memory a fleet will need, forecast before it starts."""
 
 import functools
+import math
 import warnings
 import weakref
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +18,8 @@ from ravine.fleet.gradients import single_gradient, stacked_gradient, stacked_me
 from ravine.fleet.lanes import Lane
 from ravine.fleet.shrinking import is_out_of_memory
 from ravine.fleet.stacking import compute_dtype, split_state
+from ravine.rules import Rule
+from ravine.tasks.kinds import Kind, parameter_kinds
 
 EVALUATION_BYTES = 64 * 2**20
 """Activations that an evaluation may hold at once."""
@@ -53,6 +56,7 @@ class Footprint:
         alone: most that forward and backward hold at once beyond the state, gradients included, for one module.
         stacked: the same for each lane of a stack; 0 if the model cannot be stacked.
         evaluation: most that the evaluation of one example holds for each lane.
+        tensors: kind and shape of every trainable tensor, for optimisers whose state is not the parameters' size.
     """
 
     parameters: int
@@ -64,24 +68,31 @@ class Footprint:
     alone: int = 0
     stacked: int = 0
     evaluation: int = 0
+    tensors: tuple[tuple[Kind, tuple[int, ...]], ...] = ()
 
-    def lane(self, num_slots: int) -> int:
+    def slots(self, rule: Rule) -> float:
+        """How many numbers a rule keeps for each parameter, on average over the model."""
+        if not self.tensors:
+            return len(rule.active_slots)
+        kept = sum(math.prod(slot.shape_for(shape)) for kind, shape in self.tensors for slot in rule.part(kind).active_slots)
+        return kept / max(1, sum(math.prod(shape) for _, shape in self.tensors))
+
+    def lane(self, num_slots: float) -> int:
         """Bytes that one lane's step touches: state, gradient, proposed state and activations."""
-        state = self.parameters + self.buffers + num_slots * self.slot_unit
-        return 2 * state + self.parameters + self.activations
+        return 2 * self.state(num_slots) + self.parameters + self.activations
 
-    def state(self, num_slots: int) -> int:
+    def state(self, num_slots: float) -> int:
         """Bytes of one lane at rest."""
-        return self.parameters + self.buffers + num_slots * self.slot_unit
+        return self.parameters + self.buffers + math.ceil(num_slots * self.slot_unit)
 
-    def peak(self, num_slots: int, *, stacked: bool) -> int:
+    def peak(self, num_slots: float, *, stacked: bool) -> int:
         """Most bytes that one lane holds at once while it steps.
 
         First the activations and the gradients that they end in, then gradients beside the proposed state, whose
         parameters exist twice for a moment: group by group and put together, or laid end to end.
         """
         gradient = (self.stacked or self.alone) if stacked else self.alone
-        update = 3 * self.parameters + self.buffers + num_slots * self.slot_unit
+        update = 3 * self.parameters + self.buffers + math.ceil(num_slots * self.slot_unit)
         return self.state(num_slots) + max(gradient, self.activations + self.parameters, update)
 
 
@@ -99,6 +110,7 @@ def measure(objective: nn.Module, batch: Any) -> Footprint:
         alone=_alone(lambda: single_gradient(objective, parameters, duplicate(batch))),
         stacked=_per_lane(stacked_gradient(objective, shared_batch=False), objective, batch),
         evaluation=_evaluation(objective, batch) // size(batch),
+        tensors=tuple((kind, tuple(trainable[name].shape)) for name, kind in parameter_kinds(objective).items() if name in trainable),
     )
 
 
@@ -230,7 +242,7 @@ def tile_bytes(footprint: Footprint, tile: Sequence[Lane], mode: str, *, evaluat
         evaluated: examples of the largest split that is evaluated.
     """
     stacked = mode in STACKS
-    slots = [len(lane.rule.active_slots) for lane in tile]
+    slots = [footprint.slots(lane.rule) for lane in tile]
     # One seed's lanes share a batch; others are gathered a lane each, beside the one that is in use.
     batches = footprint.batch * (len(tile) if stacked and len({lane.seed for lane in tile}) > 1 else 1)
     peaks = [footprint.peak(number, stacked=stacked) for number in slots]

@@ -65,7 +65,7 @@ def check_room(footprint: Footprint, lanes: Sequence[Lane], room: int, task: str
     """
     needed = int((_one(footprint, lanes, stacked=False) * SLACK + FIRST_USE_BYTES) / SHARE)
     if needed > room:
-        state = max((footprint.state(len(lane.rule.active_slots)) for lane in lanes), default=0)
+        state = max((footprint.state(footprint.slots(lane.rule)) for lane in lanes), default=0)
         raise TaskError(
             f"one lane of task {task!r} needs about {in_words(needed)} of memory ({in_words(state)} of it for weights and "
             f"optimiser state, the rest for a step with {footprint.examples} examples), and {in_words(room)} is free: "
@@ -74,7 +74,7 @@ def check_room(footprint: Footprint, lanes: Sequence[Lane], room: int, task: str
 
 
 def _one(footprint: Footprint, lanes: Sequence[Lane], *, stacked: bool) -> int:
-    slots = max((len(lane.rule.active_slots) for lane in lanes), default=0)
+    slots = max((footprint.slots(lane.rule) for lane in lanes), default=0)
     return footprint.peak(slots, stacked=stacked) + footprint.batch
 
 

@@ -12,15 +12,17 @@ from torch.utils import _pytree as pytree
 
 from ravine.fleet.assembly import Assembly, join, same_bits, take
 from ravine.fleet.compaction import PROOF_STEPS, Compactor, Proof, Trial, shape_of
+from ravine.fleet.curvature import StackedCurvature
 from ravine.fleet.data import duplicate, gather, rewrap, size, slices
 from ravine.fleet.devices import send
 from ravine.fleet.gradients import stacked_gradient, stacked_metrics
 from ravine.fleet.graphs import Recorder
-from ravine.fleet.lanes import Lane, group_lanes
+from ravine.fleet.lanes import Group, Lane, group_lanes
 from ravine.fleet.stacking import Replicas, compute_dtype, stack_models
-from ravine.fleet.stepping import in_float32
+from ravine.fleet.stepping import evaluated, in_float32
 from ravine.fleet.tiles import Tile, Training, weighted_mean
-from ravine.fleet.tracing import Step, compile_step, functional_step
+from ravine.fleet.tracing import Step, compile_step, functional_step, unpack
+from ravine.tasks.kinds import parameter_kinds
 
 
 @final
@@ -42,6 +44,7 @@ class StackedTile(Tile):
             for name in training.support.unused:
                 model.get_parameter(name).requires_grad_(False)
         self._module = models[self.lanes[0].seed].train()
+        self._kinds = parameter_kinds(self._module)
         self._gradient = stacked_gradient(self._module, shared_batch=self.shares_batch)
         state = stack_models(self.lanes, self.groups, models)
         self._dtype = reduce(torch.promote_types, (compute_dtype(p) for p in state.parameters.values()), torch.float32)
@@ -126,11 +129,11 @@ class StackedTile(Tile):
         with torch.no_grad():
             for offset, batch in enumerate(self._each(rows, num_steps)):
                 spare = self._for_trial(trial, batch) if trial else None
-                losses.append(live.advance([block[offset] for block in scalars], batch))
+                losses.append(live.advance([block[offset] for block in scalars], batch, self.done + offset + 1))
                 finite.append(live.alive_L)
                 if trial:
                     self._seed_step(offset)
-                    second.append(trial.small.advance([block[offset] for block in others], spare))
+                    second.append(trial.small.advance([block[offset] for block in others], spare, self.done + offset + 1))
         self.done += num_steps
         result = in_float32(torch.stack(losses)).cpu().numpy(), torch.stack(finite).cpu().numpy()
         if trial is None:
@@ -221,7 +224,10 @@ class StackedTile(Tile):
     def _assemble(self, positions: tuple[int, ...], state: Replicas, alive_L: Tensor) -> Assembly:
         groups = group_lanes([self.lanes[position] for position in positions])
         names = [tuple(group.scalars(0, 1, self._training.horizon)) for group in groups]
-        return Assembly(positions, groups, state, alive_L, functional_step(self._gradient, groups, names))
+        lanes = [self.lanes[position] for position in positions]
+        curvature = StackedCurvature(self._module, lanes, self._training, shares_batch=self.shares_batch)
+        step = functional_step(self._gradient, groups, names, self._kinds, shares_batch=self.shares_batch, curvature=curvature)
+        return Assembly(positions, groups, state, alive_L, step)
 
     def _compile(self, assembly: Assembly) -> float:
         signature = (shape_of(assembly.groups), self.shares_batch)
@@ -238,15 +244,23 @@ class StackedTile(Tile):
         evaluate, live = stacked_metrics(self._module), self._live
         proof = self._proofs.setdefault(size(piece), Proof()) if self._parked else Proof(PROOF_STEPS)
         if proof.is_complete:
-            return evaluate(live.state.parameters, live.state.buffers, piece)
+            return evaluate(self._weights(live.groups, live.state), live.state.buffers, piece)
         # A plain piece is read in place twice: a copy might begin elsewhere in a cache line, and give other bits.
         spare, whole = duplicate(piece) if self._training.support.writes_input else piece, self.state
-        found = evaluate(whole.parameters, whole.buffers, spare)
+        found = evaluate(self._weights(self.groups, whole), whole.buffers, spare)
         values = {name: column[list(live.positions)] for name, column in found.items()}
         if not proof.has_failed:
-            others = evaluate(live.state.parameters, live.state.buffers, piece)
+            others = evaluate(self._weights(live.groups, live.state), live.state.buffers, piece)
             proof.add(all(same_bits(values[name], others[name]) for name in values))
         return values
+
+    def _weights(self, groups: Sequence[Group], state: Replicas) -> dict[str, Tensor]:
+        """The weights at which lanes are evaluated."""
+        if not any(group.rule.is_averaging for group in groups):
+            return state.parameters
+        own = [group.scalars(max(0, self.done - 1), 1, self._training.horizon) for group in groups]
+        blocks = [send(torch.from_numpy(np.concatenate(list(values.values()))), self._device, self._dtype) for values in own]
+        return evaluated(groups, state, unpack([tuple(values) for values in own], blocks), self._kinds)
 
     def _scalars(self, assembly: Assembly, num_steps: int) -> list[Tensor]:
         """For each group its scalars for the next steps: (steps, scalars, lanes), cast last."""

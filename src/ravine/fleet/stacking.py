@@ -7,6 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from ravine.fleet.lanes import Group, Lane
+from ravine.rules import Slot
+from ravine.tasks.kinds import Kind, parameter_kinds
 
 Stack = dict[str, Tensor]
 """Name -> tensor of shape (L, ...)."""
@@ -19,7 +21,8 @@ class Replicas:
     Attributes:
         parameters: trainable tensors, (L, ...).
         buffers: buffers and frozen parameters, (L, ...).
-        slots: for each group, symbol -> name -> (lanes of the group, ...), in the compute dtype.
+        slots: for each group, symbol -> name -> (lanes of the group, ...), in the compute dtype. A rule need not keep
+            every slot for every parameter; what it keeps for the whole lane stands under the name `LANE`.
     """
 
     parameters: Stack
@@ -39,19 +42,36 @@ def compute_dtype(tensor: Tensor) -> torch.dtype:
     return torch.promote_types(tensor.dtype, torch.float32)
 
 
-def new_slots(rule_group: Group, parameters: Mapping[str, Tensor]) -> dict[str, Stack]:
-    """Slots of one group at their starting value, for parameters of the whole tile."""
+LANE = ""
+"""Name under which a lane's own slots stand among those of its parameters."""
+
+
+def new_slots(group: Group, parameters: Mapping[str, Tensor], kinds: Mapping[str, Kind]) -> dict[str, Stack]:
+    """Slots of one group at their starting value, for parameters of the whole tile.
+
+    Args:
+        group: a group of the tile.
+        parameters: name -> (L, ...).
+        kinds: name -> kind of the parameter.
+    """
     slots: dict[str, Stack] = {}
-    for slot in rule_group.rule.active_slots:
-        slots[slot.symbol] = {}
-        for name, parameter in parameters.items():
-            part = parameter[rule_group.start : rule_group.stop]
-            filled = torch.zeros(part.shape, dtype=compute_dtype(part), device=part.device)
-            if slot.fill:
-                start = torch.as_tensor(rule_group.hypers[slot.fill], dtype=filled.dtype, device=part.device)
-                filled += spread(start, part.ndim)
-            slots[slot.symbol][name] = filled
+    for name, parameter in parameters.items():
+        part = parameter[group.start : group.stop]
+        for slot in group.rule.part(kinds[name]).active_slots:
+            slots.setdefault(slot.symbol, {})[name] = _start(slot, group, part)
+    for slot in group.rule.lane_slots:
+        slots[slot.symbol] = {LANE: _start(slot, group, next(iter(parameters.values()))[group.start : group.stop])}
     return slots
+
+
+def _start(slot: Slot, group: Group, part: Tensor) -> Tensor:
+    dtype = compute_dtype(part)
+    if slot.copies:
+        return part.to(dtype, copy=True)
+    filled = torch.zeros((len(part), *slot.shape_for(part.shape[1:])), dtype=dtype, device=part.device)
+    if slot.fill:
+        filled += spread(torch.as_tensor(group.hypers[slot.fill], dtype=dtype, device=part.device), filled.ndim)
+    return filled
 
 
 def stack_models(lanes: Sequence[Lane], groups: Sequence[Group], models: Mapping[int, nn.Module]) -> Replicas:
@@ -66,7 +86,8 @@ def stack_models(lanes: Sequence[Lane], groups: Sequence[Group], models: Mapping
     first = states[lanes[0].seed]
     parameters = {name: torch.stack([states[lane.seed][0][name] for lane in lanes]) for name in first[0]}
     buffers = {name: torch.stack([states[lane.seed][1][name] for lane in lanes]) for name in first[1]}
-    return Replicas(parameters, buffers, [new_slots(group, parameters) for group in groups])
+    kinds = parameter_kinds(models[lanes[0].seed])
+    return Replicas(parameters, buffers, [new_slots(group, parameters, kinds) for group in groups])
 
 
 def spread(vector: Tensor, ndim: int) -> Tensor:

@@ -5,14 +5,17 @@ Shapes: L lanes of the tile, G lanes of one group.
 
 from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.func import vmap
 
 from ravine.fleet.lanes import Group
-from ravine.fleet.stacking import Replicas, Stack, compute_dtype, spread
+from ravine.fleet.stacking import LANE, Replicas, Stack, compute_dtype, spread
 from ravine.rules import Rule
+from ravine.rules._step import Part, Symbols, step_lane
+from ravine.tasks.kinds import Kind
 
 GroupScalars = Sequence[Mapping[str, Tensor]]
 """For each group, scalar name -> vector over the group's lanes, in the compute dtype."""
@@ -44,12 +47,35 @@ def update_lanes(rule: Rule, p: Tensor, g: Tensor, s: Mapping[str, Tensor], c: M
     return vmap(one_lane)(p, g, dict(s), dict(c))
 
 
-def propose(groups: Sequence[Group], state: Replicas, gradients: Stack, scalars: GroupScalars) -> Replicas:
-    """Parameters and slots after one step, with nothing changed in place (buffers are passed through)."""
+def propose(
+    groups: Sequence[Group],
+    state: Replicas,
+    gradients: Stack,
+    scalars: GroupScalars,
+    *,
+    kinds: Mapping[str, Kind],
+    rules: Sequence[Rule] | None = None,
+) -> Replicas:
+    """Parameters and slots after one step, with nothing changed in place (buffers are passed through).
+
+    Args:
+        groups: of the lanes.
+        state: of all of them.
+        gradients: name -> (L, ...).
+        scalars: see `GroupScalars`.
+        kinds: name -> kind of the parameter.
+        rules: for each group its rule with the flags of the step; the groups' own if None.
+    """
     parts: dict[str, list[Tensor]] = {name: [] for name in state.parameters}
     slots: list[dict[str, Stack]] = []
     dtypes = {compute_dtype(parameter) for parameter in state.parameters.values()}
-    for group, old, values in zip(groups, state.slots, scalars, strict=True):
+    for group, rule, old, values in zip(groups, rules or [group.rule for group in groups], state.slots, scalars, strict=True):
+        if not rule.is_plain:
+            fresh, after = _together(group, rule, (state.parameters, gradients, old, values), kinds)
+            for name, value in fresh.items():
+                parts[name].append(value)
+            slots.append(after)
+            continue
         # Scalars are vectors, which would widen a float32 parameter that shares a model with float64 ones.
         cast = {dtype: {name: value.to(dtype) for name, value in values.items()} for dtype in dtypes}
         new: dict[str, Stack] = {symbol: {} for symbol in old}
@@ -57,13 +83,69 @@ def propose(groups: Sequence[Group], state: Replicas, gradients: Stack, scalars:
             p = parameter[group.start : group.stop]
             dtype = compute_dtype(p)
             g = gradients[name][group.start : group.stop].to(dtype)
-            delta, s = update_lanes(group.rule, p.to(dtype), g, {symbol: old[symbol][name] for symbol in old}, cast[dtype])
+            delta, s = update_lanes(rule, p.to(dtype), g, {symbol: old[symbol][name] for symbol in old}, cast[dtype])
             parts[name].append((p.to(dtype) + delta).to(p.dtype))
             for symbol, value in s.items():
                 new[symbol][name] = value
         slots.append(new)
     parameters = {name: blocks[0] if len(blocks) == 1 else torch.cat(blocks) for name, blocks in parts.items()}
     return Replicas(parameters, state.buffers, slots)
+
+
+def _together(
+    group: Group, rule: Rule, given: tuple[Stack, Stack, dict[str, Stack], Mapping[str, Tensor]], kinds: Mapping[str, Kind]
+) -> tuple[Stack, dict[str, Stack]]:
+    """Parameters and slots of one group whose rule looks at all tensors of a lane, or treats kinds differently."""
+    parameters, gradients, old, values = given
+    names, lane_symbols = list(parameters), [slot.symbol for slot in rule.lane_slots]
+
+    def one_lane(p: Stack, g: Stack, s: dict[str, Stack], c: dict[str, Tensor]) -> tuple[Stack, dict[str, Stack]]:
+        parts = []
+        for name in names:
+            dtype = compute_dtype(p[name])
+            own = {symbol: s[symbol][name] for symbol in s if name in s[symbol]}
+            cast = {key: value.to(dtype) for key, value in c.items()}
+            parts.append(Part(rule.part(kinds[name]), p[name].to(dtype), g[name].to(dtype), own, cast))
+        changes, lane = step_lane(parts, {symbol: s[symbol][LANE] for symbol in lane_symbols})
+        after: dict[str, Stack] = {symbol: {LANE: lane[symbol]} for symbol in lane_symbols}
+        fresh: Stack = {}
+        for name, part, (delta, state) in zip(names, parts, changes, strict=True):
+            fresh[name] = (part.p + delta).to(p[name].dtype)
+            for symbol, value in state.items():
+                after.setdefault(symbol, {})[name] = value
+        return fresh, after
+
+    p, g = ({name: stack[group.start : group.stop] for name, stack in stacks.items()} for stacks in (parameters, gradients))
+    fresh, after = vmap(one_lane)(p, g, old, dict(values))
+    # What a rule is given for one step only, as an estimate of the curvature is, it does not give back.
+    return fresh, {symbol: {name: after[symbol][name] for name in held} for symbol, held in old.items() if symbol in after}
+
+
+def evaluated(groups: Sequence[Group], state: Replicas, scalars: GroupScalars, kinds: Mapping[str, Kind]) -> Stack:
+    """The weights at which lanes are to be evaluated: those that are trained, unless a rule says otherwise.
+
+    Args:
+        groups: of the lanes.
+        state: of all of them.
+        scalars: of their last step.
+        kinds: name -> kind of the parameter.
+    """
+    if not any(group.rule.is_averaging for group in groups):
+        return state.parameters
+    result: dict[str, list[Tensor]] = {name: [] for name in state.parameters}
+    for group, slots, values in zip(groups, state.slots, scalars, strict=True):
+        for name, stack in state.parameters.items():
+            part, rule = stack[group.start : group.stop], group.rule.part(kinds[name])
+            own = {symbol: held.get(name, held.get(LANE)) for symbol, held in slots.items() if name in held or LANE in held}
+            result[name].append(_evaluated(rule, part, own, values) if rule.is_averaging else part)
+    return {name: torch.cat(parts) for name, parts in result.items()}
+
+
+def _evaluated(rule: Rule, p: Tensor, s: Mapping[str, Any], c: Mapping[str, Tensor]) -> Tensor:
+    def one_lane(p: Tensor, s: dict[str, Tensor], c: dict[str, Tensor]) -> Tensor:
+        return rule.evaluate(p.to(compute_dtype(p)), Symbols(**s), Symbols(**c)).to(p.dtype)  # type: ignore[no-any-return]
+
+    return vmap(one_lane)(p, dict(s), {name: value.to(compute_dtype(p)) for name, value in c.items()})
 
 
 def finite_lanes(loss_L: Tensor, parameters: Stack) -> Tensor:

@@ -176,7 +176,7 @@ class Tile(abc.ABC):
     def _seed_step(self, offset: int) -> None:
         """Seed the random streams for the step that lies `offset` after those taken, if the model draws from them."""
         if self._dropout_seed is not None:
-            _seed_streams(self._dropout_seed + self.done + offset, self._device)
+            seed_streams(self._dropout_seed + self.done + offset, self._device)
 
 
 def weighted_mean(parts: Sequence[tuple[dict[str, Any], int]]) -> dict[str, np.ndarray]:
@@ -188,7 +188,8 @@ def weighted_mean(parts: Sequence[tuple[dict[str, Any], int]]) -> dict[str, np.n
     return {name: shares @ column.reshape(len(parts), -1) for name, column in stacked.items()}
 
 
-def _seed_streams(seed: int, device: torch.device) -> None:
+def seed_streams(seed: int, device: torch.device) -> None:
+    """Seed every stream that a user's forward may draw from."""
     # Not torch.manual_seed: where CUDA is not yet initialised it would queue a seed that outlives the run.
     torch.default_generator.manual_seed(seed % 2**63)
     if device.type == "cuda":

@@ -5,17 +5,22 @@ itself records plain aten operations, whatever Python produced them, and a call 
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
+from ravine.fleet.ascent import Ascent
+from ravine.fleet.data import duplicate
+from ravine.fleet.curvature import StackedCurvature, wants
 from ravine.fleet.gradients import StackedGradient
 from ravine.fleet.lanes import Group
 from ravine.fleet.stacking import Replicas
 from ravine.fleet.stepping import finite_lanes, keep_frozen, propose
+from ravine.rules import Rule
+from ravine.tasks.kinds import Kind
 
 Step = Callable[[Replicas, Sequence[Tensor], Tensor, Any], tuple[Tensor, Tensor]]
 """(state changed in place, packed scalars of each group, alive_L, batch) -> (loss_L, alive_L after the step)."""
@@ -26,12 +31,29 @@ def unpack(names: Sequence[Sequence[str]], packed: Sequence[Tensor]) -> list[dic
     return [dict(zip(keys, block.unbind(0), strict=True)) for keys, block in zip(names, packed, strict=True)]
 
 
-def functional_step(gradient: StackedGradient, groups: Sequence[Group], names: Sequence[Sequence[str]]) -> Callable[..., Any]:
-    """One step of a tile as a function of its whole state, nothing changed in place."""
+def functional_step(
+    gradient: StackedGradient,
+    groups: Sequence[Group],
+    names: Sequence[Sequence[str]],
+    kinds: Mapping[str, Kind],
+    *,
+    shares_batch: bool = True,
+    curvature: StackedCurvature | None = None,
+) -> Callable[..., Any]:
+    """One step of a tile as a function of its whole state, nothing changed in place; `curvature` for rules that need it."""
+    ascent = Ascent(gradient, groups, kinds, shares_batch=shares_batch)
 
-    def step(state: Replicas, packed: Sequence[Tensor], alive_L: Tensor, batch: Any) -> tuple[Replicas, Tensor, Tensor]:
+    def step(
+        state: Replicas, packed: Sequence[Tensor], alive_L: Tensor, batch: Any, rules: Sequence[Rule] | None = None, t: int = 0
+    ) -> tuple[Replicas, Tensor, Tensor]:
+        is_informed = curvature is not None and any(map(wants, rules or ()))
+        spare = duplicate(batch) if ascent.is_needed or is_informed else None
         gradients, loss_L, buffers = gradient(state.parameters, state.buffers, batch)
-        new = propose(groups, state, gradients, unpack(names, packed))
+        if ascent.is_needed:
+            gradients = ascent.gradients(state.parameters, buffers, gradients, unpack(names, packed), spare)
+        # Last, since its draws would move those of a second gradient.
+        known = curvature.join(groups, rules, state, spare, t) if curvature and rules and is_informed else state
+        new = propose(groups, known, gradients, unpack(names, packed), kinds=kinds, rules=rules)
         new.buffers = buffers
         keep_L = alive_L & finite_lanes(loss_L, new.parameters)
         return new, loss_L, keep_L

@@ -1,4 +1,4 @@
-"""Three ways to run one rule over many parameters. The same text of `Rule.update` runs in all of them.
+"""Five ways to run one rule over many parameters. The same text of `Rule.update` runs in all of them.
 
 Every driver takes a rule, its scalars (Python floats), and equally long lists of parameters, gradients and states
 (by symbol); writes the parameters in place, never the gradients; and returns the next states. A call's parameters
@@ -12,8 +12,11 @@ from typing import Any, TypeAlias, cast
 
 import torch
 from torch import Tensor
+from torch.func import vmap
 
+from ravine.optim._native_driver import native_step
 from ravine.rules._rule import Rule, State
+from ravine.rules._step import Symbols
 from ravine.rules._tensorlist import TensorList
 
 Driver: TypeAlias = Callable[[Rule, Mapping[str, float], list[Tensor], list[Tensor], list[State]], list[State]]
@@ -21,13 +24,8 @@ Driver: TypeAlias = Callable[[Rule, Mapping[str, float], list[Tensor], list[Tens
 BUCKET_ELEMENTS = 1 << 20
 """Largest total size of one foreach bucket: temporaries stay in cache; a larger single tensor is its own bucket."""
 
-
-class Symbols:
-    """Values by attribute, as rules read them. A plain class, because `torch.compile` cannot trace `SimpleNamespace`."""
-
-    def __init__(self, **values: Any) -> None:
-        for symbol, value in values.items():
-            setattr(self, symbol, value)
+STACK_ELEMENTS = 1 << 22
+"""Largest total size of one stack of equal shapes: larger matrices keep a processor busy alone."""
 
 
 def compute_dtype(dtype: torch.dtype) -> torch.dtype:
@@ -68,18 +66,47 @@ def compiled(rule: Rule, scalars: Mapping[str, float], params: list[Tensor], gra
     wide = compute_dtype(params[0].dtype)
     layout = tuple((t.shape, t.stride(), t.dtype, t.device) for pair in zip(params, grads, strict=True) for t in pair)
     run = _compile(type(rule), rule.key[1], layout)
-    tensors = {symbol: torch.tensor(value, dtype=torch.float64).to(wide) for symbol, value in scalars.items()}
+    tensors = {symbol: torch.as_tensor(value, dtype=torch.float64).to(wide) for symbol, value in scalars.items()}
     # Detached views carry neither `requires_grad` nor the Parameter type, so freezing a layer meets no guard.
     run([p.detach() for p in params], [g.detach() for g in grads], states, tensors)
     return states
 
 
-DRIVERS: Mapping[str, Driver] = {"per_tensor": per_tensor, "foreach": foreach, "compiled": compiled}
+def stacked(rule: Rule, scalars: Mapping[str, float], params: list[Tensor], grads: list[Tensor], states: list[State]) -> list[State]:
+    """Parameters of one shape together, so that many small matrices cost few launches; the reference's numbers to rounding."""
+    updated: list[State] = [{} for _ in params]
+    for places in _alike(params):
+        pick = [[items[place] for place in places] for items in (params, grads, states)]
+        after = (per_tensor if len(places) == 1 else _one_stack)(rule, scalars, *pick)  # type: ignore[arg-type]
+        for place, state in zip(places, after, strict=True):
+            updated[place] = state
+    return updated
+
+
+def native(rule: Rule, scalars: Mapping[str, float], params: list[Tensor], grads: list[Tensor], states: list[State]) -> list[State]:
+    """One native call for all parameters; what has no native code here is left to the driver that "auto" picks.
+
+    The states are changed in place and returned. Rounding may differ from the reference, as in `compiled`.
+    """
+    if rule.granularity == "element" and native_step(rule, scalars, params, grads, states):
+        return states
+    return pick("auto", rule)(rule, scalars, params, grads, states)
+
+
+DRIVERS: Mapping[str, Driver] = {
+    "per_tensor": per_tensor,
+    "foreach": foreach,
+    "compiled": compiled,
+    "stacked": stacked,
+    "native": native,
+}
 """Every driver by its name; "auto" is resolved by `pick`."""
 
 
 def pick(name: str, rule: Rule) -> Driver:
-    """The driver called `name` for `rule`: foreach where "auto" is asked, the loop where foreach cannot run the rule."""
+    """The driver called `name` for `rule`: "auto" is foreach, or stacked for matrices; foreach is the loop where it cannot run the rule."""
+    if name == "auto" and rule.granularity == "matrix":
+        return stacked
     if name in ("auto", "foreach"):
         return foreach if rule.granularity == "element" else per_tensor
     return DRIVERS[name]
@@ -94,6 +121,30 @@ def _buckets(params: list[Tensor]) -> Iterator[slice]:
             start, size = index, 0
         size += param.numel()
     yield slice(start, len(params))
+
+
+def _alike(params: list[Tensor]) -> Iterator[list[int]]:
+    """Positions of parameters of one shape and dtype, at most `STACK_ELEMENTS` in all, each with at least one."""
+    shapes: dict[tuple[Any, ...], list[int]] = {}
+    for place, param in enumerate(params):
+        shapes.setdefault((param.shape, param.dtype), []).append(place)
+    for places in shapes.values():
+        size = max(1, STACK_ELEMENTS // max(1, params[places[0]].numel()))
+        yield from (places[start : start + size] for start in range(0, len(places), size))
+
+
+def _one_stack(rule: Rule, scalars: Mapping[str, float], params: list[Tensor], grads: list[Tensor], states: list[State]) -> list[State]:
+    wide, c = compute_dtype(params[0].dtype), Symbols(**scalars)
+
+    def update(p: Tensor, g: Tensor, s: State) -> tuple[Tensor, State]:
+        return rule.update(p, g, Symbols(**s), c)
+
+    p = torch.stack([param.detach() for param in params]).to(wide)
+    g = torch.stack([grad.detach() for grad in grads]).to(wide)
+    s = {symbol: torch.stack([state[symbol] for state in states]) for symbol in states[0]}
+    delta, after = vmap(update)(p, g, s)
+    torch._foreach_copy_(params, list((p + delta).unbind()))
+    return [dict(zip(after, values, strict=True)) for values in zip(*(value.unbind() for value in after.values()), strict=True)]
 
 
 def _one_bucket(rule: Rule, scalars: Mapping[str, float], params: list[Tensor], grads: list[Tensor], states: list[State]) -> list[State]:
@@ -112,7 +163,7 @@ def _one_bucket(rule: Rule, scalars: Mapping[str, float], params: list[Tensor], 
 @functools.lru_cache(maxsize=256)
 def _compile(rule_class: type[Rule], flags: tuple[str, ...], layout: tuple[Any, ...]) -> Callable[..., None]:
     """A compiled function of its own for every `layout`, so that no model spends another's recompilation budget."""
-    rule = rule_class(**dict.fromkeys(flags, True))
+    rule = rule_class(**{flag.name: flag.name in flags for flag in rule_class.flags})
 
     def update_all(params: list[Tensor], grads: list[Tensor], states: list[State], scalars: Mapping[str, Tensor]) -> None:
         c = Symbols(**scalars)

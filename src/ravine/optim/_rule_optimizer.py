@@ -2,18 +2,46 @@
 
 import inspect
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
-from typing import Any, ClassVar, Self
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self, Unpack, cast
 
 import torch
 from torch import Tensor
 from torch.optim.optimizer import ParamsT, StateDict
 
 from ravine.base.errors import InputError
-from ravine.optim import _settings, _state
-from ravine.optim._drivers import Symbols, pick
-from ravine.rules._rule import Rule
+from ravine.optim import _narrow, _settings, _state, _storage, rounding
+from ravine.optim._drivers import compute_dtype
+from ravine.optim._storage import StateOptions, Storage
+from ravine.rules._rule import Rule, State
+from ravine.rules._step import Part, Symbols, survey
+
+
+def _uncompiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Out of `torch.compile`, which would specialise on step counts; torch's own optimizers use the same switch."""
+    switch: Any = vars(torch)["_disable_dynamo"]
+    return cast(Callable[..., Any], switch(function))
+
+
+@dataclass(slots=True)
+class Batch:
+    """Parameters of one group that step alike: of one dtype, device and step count.
+
+    Attributes:
+        rule: with the group's flags and those of the step.
+        scalars: of the rule.
+        group: their group.
+        params: the parameters.
+        grads: their gradients, the sign turned where the group maximises.
+    """
+
+    rule: Rule
+    scalars: Mapping[str, Any]
+    group: dict[str, Any]
+    params: list[Tensor]
+    grads: list[Tensor]
 
 
 class RuleOptimizer(torch.optim.Optimizer):
@@ -37,14 +65,18 @@ class RuleOptimizer(torch.optim.Optimizer):
     def __new__(cls, *_: object, **settings: object) -> Self:
         """Refuse unknown keywords with the nearest name, where Python would only call them unexpected."""
         parameters = inspect.signature(cls.__init__).parameters
-        if not any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters.values()):
-            _settings.refuse_unknown(cls.__name__, settings, list(parameters)[1:])
+        rest = [parameter.annotation for parameter in parameters.values() if parameter.kind is inspect.Parameter.VAR_KEYWORD]
+        if all(annotation == Unpack[StateOptions] for annotation in rest):
+            named = [name for name, parameter in parameters.items() if parameter.kind is not inspect.Parameter.VAR_KEYWORD]
+            _settings.refuse_unknown(cls.__name__, settings, [*named[1:], *(_storage.DEFAULTS if rest else ())])
         return super().__new__(cls)
 
-    def __init__(self, params: ParamsT, settings: Mapping[str, Any], *, maximize: bool, driver: str) -> None:
-        everything = {**settings, "maximize": maximize, "driver": driver}
+    def __init__(
+        self, params: ParamsT, settings: Mapping[str, Any], *, maximize: bool, driver: str, **storage: Unpack[StateOptions]
+    ) -> None:
+        everything: dict[str, Any] = {**_storage.DEFAULTS, **settings, "maximize": maximize, "driver": driver, **storage}
         _settings.check_group(self.rule, everything, where=type(self).__name__)
-        super().__init__(params, everything)
+        super().__init__(params, _storage.spelt(everything))
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
@@ -65,7 +97,7 @@ class RuleOptimizer(torch.optim.Optimizer):
         """
         if isinstance(param_group, dict):
             index = len(self.param_groups)
-            param_group = dict(param_group)
+            param_group = _storage.spelt(param_group)
             if "params" not in param_group:
                 raise InputError(f"group {index} has no 'params': must list its parameters under that key.", given=param_group)
             params = param_group["params"]
@@ -77,8 +109,11 @@ class RuleOptimizer(torch.optim.Optimizer):
             _settings.check_group(self.rule, self.defaults | param_group, where=where)
         super().add_param_group(param_group)
 
+    @_uncompiled
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update every parameter that has a gradient.
+
+        Inside a function given to `torch.compile` the graph breaks here; driver="compiled" compiles the step itself.
 
         Args:
             closure: re-evaluates the model with gradients enabled and returns the loss.
@@ -95,8 +130,8 @@ class RuleOptimizer(torch.optim.Optimizer):
                 loss = closure()
         with torch.no_grad():
             work = [list(_with_gradient(group, index)) for index, group in enumerate(self.param_groups)]
-            for group, params in zip(self.param_groups, work, strict=True):
-                self._step_group(group, params)
+            batches = [batch for group, params in zip(self.param_groups, work, strict=True) for batch in self._batches(group, params)]
+            self._step_batches(batches)
         return loss
 
     def load_state_dict(self, state_dict: StateDict) -> None:
@@ -120,7 +155,8 @@ class RuleOptimizer(torch.optim.Optimizer):
         for key, saved in state_dict["state"].items():
             if key in owners:
                 index, position, param = owners[key]
-                state[param] = _state.load(saved, param, self.rule, where=_name(self.param_groups[index], index, position))
+                group = self.param_groups[index]
+                state[param] = _state.load(saved, param, self.rule, where=_name(group, index, position), storage=Storage.of(group))
             else:
                 state[key] = saved
         groups = [self._merge(*pair) for pair in zip(self.param_groups, saved_groups, strict=True)]
@@ -151,32 +187,98 @@ class RuleOptimizer(torch.optim.Optimizer):
     def _merge(self, group: dict[str, Any], saved: Mapping[str, Any]) -> dict[str, Any]:
         """Saved settings over this optimizer's, with its own parameters and driver."""
         kept = {key: value for key, value in saved.items() if key not in _settings.TORCH_SWITCHES}
-        own = {key: group[key] for key in ("params", "driver")}
+        own: dict[str, Any] = {key: group[key] for key in ("params", "driver", "state_dtype", "weights") if key in group}
         names = {"param_names": group["param_names"]} if "param_names" in group else {}
         return {**self.defaults, **names, **kept, **own}
 
-    def _step_group(self, group: dict[str, Any], params: list[Tensor]) -> None:
+    def _batches(self, group: dict[str, Any], params: list[Tensor]) -> Iterator[Batch]:
+        """Parameters of a group with what they need for their next step; missing state is created."""
         hypers = _settings.read(self.rule, group)
         rule = _settings.rule_of(self.rule, group, hypers)
-        batches: defaultdict[tuple[int, torch.dtype, torch.device], list[Tensor]] = defaultdict(list)
+        alike: defaultdict[tuple[int, torch.dtype, torch.device], list[Tensor]] = defaultdict(list)
         for param in params:
             state = self.state[param]
-            _state.prepare(state, param, rule, hypers)
-            batches[int(state[_state.STEP]) + 1, param.dtype, param.device].append(param)
-        for (step, _, _), batch in batches.items():
-            scalars = rule.scalars(Symbols(**hypers), step)
-            self._step_batch(rule, scalars, batch, group)
+            _state.prepare(state, param, rule, hypers, Storage.of(group))
+            alike[int(state[_state.STEP]) + 1, param.dtype, param.device].append(param)
+        peak = _settings.peak_rate(group)
+        for (step, _, _), batch in alike.items():
+            grads = [-param.grad if group["maximize"] else param.grad for param in batch]  # type: ignore[operator]
+            h = Symbols(**hypers, peak_lr=peak)
+            yield Batch(rule.at(step, h), rule.scalars(h, step), group, batch, grads)  # type: ignore[arg-type]
 
-    def _step_batch(self, rule: Rule, scalars: Mapping[str, float], params: list[Tensor], group: Mapping[str, Any]) -> None:
-        """Run the driver over parameters of one dtype, device and step count, and store what it returns."""
-        slots = rule.active_slots
-        grads = [-param.grad if group["maximize"] else param.grad for param in params]  # type: ignore[operator]
-        states = [{slot.symbol: self.state[param][slot.key] for slot in slots} for param in params]
-        updated = pick(group["driver"], rule)(rule, scalars, params, grads, states)  # type: ignore[arg-type]
-        for param, values in zip(params, updated, strict=True):
-            state = self.state[param]
-            state.update({slot.key: values[slot.symbol] for slot in slots})
-            state[_state.STEP] += 1
+    def _step_batches(self, batches: Sequence[Batch]) -> None:
+        """Run every batch's driver, after a look at all of them where the rule wants one, and store what they return."""
+        states = [[self._slots(batch.rule, param) for param in batch.params] for batch in batches]
+        extra: State = {}
+        if not all(batch.rule.is_plain for batch in batches):
+            extra = self._survey(batches, states)
+        for batch, own in zip(batches, states, strict=True):
+            for piece in _narrow.pieces(batch.group["driver"], batch.rule, batch.params):
+                updated = self._run(batch, extra, piece, own[piece])
+                # Lets go of the old state piece by piece; all of it beside all of the new would double the memory.
+                own[piece] = [{}] * len(updated)
+                for param, values in zip(batch.params[piece], updated, strict=True):
+                    _state.store(self.state[param], batch.rule, values)
+
+    def _run(self, batch: Batch, extra: State, piece: slice, kept: list[State]) -> list[State]:
+        """One driver's call; element rules see this process's part of a DTensor."""
+        params, grads = batch.params[piece], batch.grads[piece]
+        kept = [own | self._keys(Storage.of(batch.group), param) for param, own in zip(params, kept, strict=True)]
+        scalars = {**batch.scalars, **extra}
+        if not (batch.rule.granularity == "element" and any(_storage.is_sharded(param) for param in params)):
+            return _narrow.run(batch.group["driver"], batch.rule, scalars, params, grads, kept=kept)
+        parts = [{name: _storage.local(value) for name, value in own.items()} for own in kept]
+        locals_ = [[_storage.local(tensor) for tensor in tensors] for tensors in (params, grads)]
+        updated = _narrow.run(batch.group["driver"], batch.rule, scalars, *locals_, kept=parts)
+        return [
+            {name: _storage.distributed(value, param) for name, value in values.items()}
+            for param, values in zip(params, updated, strict=True)
+        ]
+
+    def _keys(self, storage: Storage, param: Tensor) -> State:
+        """The key of what is rounded by chance for this parameter at this step."""
+        names = [_storage.KEY] * (storage.state_dtype == _storage.BFLOAT16)
+        names += [_storage.WEIGHT_KEY] * (storage.weights == "stochastic" and _storage.is_narrow(param))
+        if not names:
+            return {}
+        position = next(place for place, (_, _, own) in enumerate(self._places()) if own is param)
+        key = rounding.key_of(storage.seed, int(self.state[param][_state.STEP]) + 1, position) + _storage.offset(param)
+        return dict.fromkeys(names, torch.tensor(rounding.signed(key), dtype=torch.int32, device=param.device))
+
+    def _slots(self, rule: Rule, param: Tensor) -> State:
+        return _state.kept(self.state[param], rule)
+
+    def _survey(self, batches: Sequence[Batch], states: Sequence[list[State]]) -> State:
+        """Measure all parameters; slots that are new already go into `states`, the lane's own into the groups."""
+        parts = [
+            Part(batch.rule, *_opened(param, grad, state), batch.scalars)
+            for batch, own in zip(batches, states, strict=True)
+            for param, grad, state in zip(batch.params, batch.grads, own, strict=True)
+        ]
+        lane, extra, measured = survey(parts, self._lane_state(batches))
+        for kept, fresh in zip((state for own in states for state in own), measured, strict=True):
+            kept.update(_storage.stored(fresh, kept))
+        for slot in batches[0].rule.lane_slots:
+            for group in self.param_groups:
+                group[slot.key] = lane[slot.symbol]
+        return extra
+
+    def _lane_state(self, batches: Sequence[Batch]) -> State:
+        """State of the whole model, which every group holds; that of the first counts."""
+        first, held = batches[0], self.param_groups[0]
+        wide = compute_dtype(first.params[0].dtype)
+        hypers = _settings.read(self.rule, first.group)
+        return {
+            slot.symbol: held[slot.key]
+            if slot.key in held
+            else torch.full((), hypers[slot.fill] if slot.fill else 0.0, dtype=wide, device=first.params[0].device)
+            for slot in first.rule.lane_slots
+        }
+
+
+def _opened(param: Tensor, grad: Tensor, kept: State) -> tuple[Tensor, Tensor, State]:
+    weight, slots = _storage.opened(param, kept)
+    return weight, grad.to(weight.dtype), slots
 
 
 def _name(group: Mapping[str, Any], index: int, position: int) -> str:

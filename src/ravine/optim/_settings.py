@@ -5,14 +5,19 @@ from typing import Any
 
 from torch import Tensor
 
-from ravine.base._checks import unknown_name
+from ravine.base._checks import number, unknown_name
 from ravine.base.errors import InputError
+from ravine.optim import _storage
 from ravine.optim._drivers import DRIVERS
 from ravine.rules._rule import Hyper, Rule
 from ravine.rules.registry import check, with_flags
 
 TORCH_SWITCHES = ("foreach", "fused", "capturable", "differentiable", "decoupled_weight_decay")
 """Keys of torch's own param groups that say how torch computes; ours say `driver`."""
+
+
+LR_SCALE = "lr_scale"
+"""Key of a param group, for every class: its rate is `lr * lr_scale`. Schedulers act on `lr` and leave it alone."""
 
 
 def switches(rule: type[Rule]) -> tuple[str, ...]:
@@ -23,7 +28,7 @@ def switches(rule: type[Rule]) -> tuple[str, ...]:
 def known_keys(rule: type[Rule]) -> list[str]:
     """Every key of a param group that has a meaning for `rule`."""
     hypers = dict.fromkeys(hyper.group_key for hyper in rule.hypers)
-    return [*hypers, *switches(rule), "maximize", "driver"]
+    return [*hypers, *switches(rule), "maximize", "driver", *_storage.DEFAULTS]
 
 
 def defaults(rule: type[Rule], given: Mapping[str, float]) -> dict[str, Any]:
@@ -36,8 +41,14 @@ def defaults(rule: type[Rule], given: Mapping[str, float]) -> dict[str, Any]:
 
 
 def read(rule: type[Rule], group: Mapping[str, Any]) -> dict[str, float]:
-    """Every hyper of a group by symbol; one-element tensors are read now, never remembered."""
-    return {hyper.symbol: float(_value(hyper, group)) for hyper in rule.hypers}
+    """Every hyper of a group by symbol; one-element tensors are read now, never remembered. The rate is scaled (`LR_SCALE`)."""
+    hypers = {hyper.symbol: float(_value(hyper, group)) for hyper in rule.hypers}
+    return hypers | {"lr": hypers["lr"] * float(group.get(LR_SCALE, 1.0))}
+
+
+def peak_rate(group: Mapping[str, Any]) -> float:
+    """A group's rate before any schedule, scaled: what a scheduler of torch remembers, or the rate itself."""
+    return float(group.get("initial_lr", group["lr"])) * float(group.get(LR_SCALE, 1.0))
 
 
 def rule_of(rule: type[Rule], group: Mapping[str, Any], hypers: Mapping[str, float]) -> Rule:
@@ -52,11 +63,14 @@ def check_group(rule: type[Rule], group: Mapping[str, Any], *, where: str) -> No
         InputError: with `where` in its message.
     """
     for hyper in rule.hypers:
-        check(hyper, _one_number(hyper, group, where), where=where)
+        check(hyper, _one_number(hyper, rule, group, where), where=where)
     for name in (*switches(rule), "maximize"):
         if not isinstance(group[name], bool):
             raise InputError(f"{name}={group[name]!r} for {where}: must be True or False.", given=group[name])
     check_driver(group["driver"])
+    _storage.check(group, where=where)
+    if LR_SCALE in group:
+        number(LR_SCALE, group[LR_SCALE], at_least=0.0, below=float("inf"), where=where, do="Leave it out for 1.")
     rule_of(rule, group, read(rule, group))
 
 
@@ -69,7 +83,7 @@ def refuse_misspelt(rule: type[Rule], keys: Iterable[str], *, where: str) -> Non
     Raises:
         UnknownNameError: naming `where` and the key, with the setting that was meant.
     """
-    known = known_keys(rule)
+    known = [*known_keys(rule), LR_SCALE]
     for key in keys:
         if key not in (*known, "params", "param_names") and any(_is_slip(key, name) for name in known):
             raise unknown_name(f"setting of {where}", key, known)
@@ -135,11 +149,13 @@ def _value(hyper: Hyper, group: Mapping[str, Any]) -> Any:
     return value if hyper.index is None else value[hyper.index]
 
 
-def _one_number(hyper: Hyper, group: Mapping[str, Any], where: str) -> Any:
+def _one_number(hyper: Hyper, rule: type[Rule], group: Mapping[str, Any], where: str) -> Any:
     """The hyper's value, with its container's length and its own size checked."""
     value = group[hyper.group_key]
-    if hyper.index is not None and (not isinstance(value, (tuple, list)) or len(value) != 2):
-        raise InputError(f"{hyper.group_key}={value!r} for {where}: must be a pair of numbers, such as (0.9, 0.999).", given=value)
+    usual = defaults(rule, {})[hyper.group_key]
+    if hyper.index is not None and (not isinstance(value, (tuple, list)) or len(value) != len(usual)):
+        size = "a pair of numbers" if len(usual) == 2 else f"{len(usual)} numbers"
+        raise InputError(f"{hyper.group_key}={value!r} for {where}: must be {size}, such as {usual}.", given=value)
     value = _value(hyper, group)
     if isinstance(value, Tensor) and value.numel() != 1:
         size = f"a tensor of shape {tuple(value.shape)}"

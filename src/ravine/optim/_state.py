@@ -8,13 +8,18 @@ import torch
 from torch import Tensor
 
 from ravine.base.errors import InputError
+from ravine.optim import _storage, quantised
 from ravine.optim._drivers import compute_dtype
-from ravine.rules._rule import Rule
+from ravine.optim._storage import COMPENSATION, MASTER, SCALE, Storage
+from ravine.rules._rule import Rule, Slot, State
 
 STEP = "step"
 
 
-def prepare(state: dict[str, Any], param: Tensor, rule: Rule, hypers: Mapping[str, float]) -> None:
+PLAIN = Storage()
+
+
+def prepare(state: dict[str, Any], param: Tensor, rule: Rule, hypers: Mapping[str, float], storage: Storage = PLAIN) -> None:
     """Create what `rule` needs and `state` lacks.
 
     A parameter whose slots are all missing starts at step 0, even if it was stepped before without them: momentum
@@ -28,28 +33,51 @@ def prepare(state: dict[str, Any], param: Tensor, rule: Rule, hypers: Mapping[st
     elif state.get(STEP) is None:
         state[STEP] = step_tensor(1.0 if slots else 0.0)
     for slot in missing:
-        fill = hypers[slot.fill] if slot.fill else 0.0
-        state[slot.key] = torch.full_like(param, fill, dtype=compute_dtype(param.dtype), requires_grad=False)
+        state |= _kept(slot.key, _start(slot, param, hypers), storage.format_of(slot, param), param)
+    if storage.weights == "master" and MASTER not in state and _storage.is_narrow(param):
+        state[MASTER] = param.detach().to(compute_dtype(param.dtype))
+    if storage.weights == "kahan" and COMPENSATION not in state and _storage.is_narrow(param):
+        state[COMPENSATION] = torch.zeros_like(param, requires_grad=False)
 
 
-def load(saved: Mapping[str, Any], param: Tensor, rule: type[Rule], *, where: str) -> dict[str, Any]:
+def kept(state: Mapping[str, Any], rule: Rule) -> State:
+    """What a step needs of a parameter's state, named as in `ravine.optim._storage`."""
+    own = {slot.symbol: state[slot.key] for slot in rule.active_slots}
+    scales = {slot.symbol + SCALE: state[slot.key + SCALE] for slot in rule.active_slots if slot.key + SCALE in state}
+    return own | scales | {name: state[name] for name in (MASTER, COMPENSATION) if name in state}
+
+
+def store(state: dict[str, Any], rule: Rule, values: State) -> None:
+    """Put what a step left under torch's keys, and count the step."""
+    for slot in rule.active_slots:
+        state |= {slot.key + end: values[slot.symbol + end] for end in ("", SCALE) if slot.symbol + end in values}
+    state |= {name: values[name] for name in (MASTER, COMPENSATION) if name in values}
+    state[STEP] += 1
+
+
+def load(saved: Mapping[str, Any], param: Tensor, rule: type[Rule], *, where: str, storage: Storage = PLAIN) -> dict[str, Any]:
     """A copy of one parameter's saved state.
 
-    Slots keep at least float32 (torch would cast them to the parameter's dtype), step counts become 0-d float32
-    tensors on the CPU, and a slot saved as None counts as missing.
+    Slots take the format of `storage`, float32 at least by default (torch would cast them to the parameter's dtype),
+    and keep their bits where they have it already. Step counts become 0-d float32 tensors on the CPU, and a slot saved
+    as None counts as missing.
 
     Raises:
-        InputError: a slot's shape is not the parameter's.
+        InputError: a slot's shape is not the parameter's, or its 8-bit codes are in blocks of another size.
     """
-    slots = {slot.key for slot in rule.slots}
+    slots = {slot.key: slot for slot in rule.slots if not slot.of_lane}
     state: dict[str, Any] = {}
     for key, value in saved.items():
         if key == STEP:
             state[key] = step_tensor(float(value))
+        elif key.endswith(SCALE) and key.removesuffix(SCALE) in slots:
+            continue  # read with its codes
+        elif key in (MASTER, COMPENSATION):
+            state |= {key: value.detach().to(param.device, copy=True)} if storage.weights == _WEIGHTS[key] else {}
         elif key not in slots:
             state[key] = value.to(param.device, copy=True) if isinstance(value, Tensor) else copy.deepcopy(value)
         elif value is not None:
-            state[key] = _slot(key, value, param, where)
+            state |= _slot(slots[key], saved, param, where, storage)
     return state
 
 
@@ -58,11 +86,48 @@ def step_tensor(value: float) -> Tensor:
     return torch.tensor(value, dtype=torch.float32)
 
 
-def _slot(key: str, value: Any, param: Tensor, where: str) -> Tensor:
-    if not isinstance(value, Tensor) or value.shape != param.shape:
+def _start(slot: Slot, param: Tensor, hypers: Mapping[str, float]) -> Tensor:
+    """A slot before the first step."""
+    wide, fill = compute_dtype(param.dtype), hypers[slot.fill] if slot.fill else 0.0
+    if slot.copies:
+        return param.detach().to(wide, copy=True)
+    if slot.shape is None:
+        return torch.full_like(param, fill, dtype=wide, requires_grad=False)
+    return torch.full(slot.shape_for(param.shape), fill, dtype=wide, device=param.device)
+
+
+def _slot(slot: Slot, saved: Mapping[str, Any], param: Tensor, where: str, storage: Storage) -> dict[str, Tensor]:
+    key, shape = slot.key, slot.shape_for(param.shape)
+    value, scale = saved[key], saved.get(key + SCALE)
+    if not isinstance(value, Tensor) or tuple(value.shape) != shape:
         found = tuple(value.shape) if isinstance(value, Tensor) else repr(value)
-        allowed = f"must be a tensor of shape {tuple(param.shape)}"
+        allowed = f"must be a tensor of shape {shape}"
         raise InputError(
             f"{key} of {where} in the state dict is {found}: {allowed}. Load it into the model it was saved with.", given=found
         )
-    return value.detach().to(param.device, compute_dtype(param.dtype), copy=True)
+    value = value.detach().to(param.device, copy=True)
+    kind = storage.format_of(slot, param)
+    if value.is_floating_point():
+        return {key: value} if value.dtype == kind else _kept(key, value.to(compute_dtype(param.dtype)), kind, param)
+    if scale is None or scale.numel() * quantised.BLOCK != value.numel():
+        size = "of unknown size" if scale is None else f"of {value.numel() / max(scale.numel(), 1):g}"
+        remedy = f"Load it into what saved it, and save it there with state_dtype=None. Blocks here have {quantised.BLOCK}"
+        raise InputError(f"{key} of {where} in the state dict has {value.dtype} codes in blocks {size}. {remedy}.", given=value.dtype)
+    scale = scale.detach().to(param.device, torch.float32, copy=True)
+    if value.dtype == kind:
+        return {key: value, key + SCALE: scale}
+    wide = quantised.decode(_storage.local(value), _storage.local(scale)).to(compute_dtype(param.dtype))
+    return _kept(key, _storage.distributed(wide, param), kind, param)
+
+
+def _kept(key: str, wide: Tensor, kind: torch.dtype, param: Tensor) -> dict[str, Tensor]:
+    """A slot under its key in the format `kind`, with its scales where that has some."""
+    if wide.dtype == kind:
+        return {key: wide}
+    values, scale = _storage.keep(_storage.local(wide), kind)
+    parts = {key: values} if scale is None else {key: values, key + SCALE: scale}
+    return {name: _storage.distributed(part, param) for name, part in parts.items()}
+
+
+_WEIGHTS = {MASTER: "master", COMPENSATION: "kahan"}
+"""The way of keeping weights to which a part of the state belongs."""

@@ -1,8 +1,6 @@
-"""The drop-in classes: torch's constructors, position by position, over ravine's rules, and `create` by registry name."""
+"""The drop-in classes whose namesakes stand in `torch.optim`, and Lion: their constructors, position by position, over ravine's rules."""
 
-from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Any
+from typing import Any, Unpack
 
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
@@ -10,9 +8,8 @@ from torch.optim.optimizer import ParamsT
 from ravine.base.errors import InputError
 from ravine.optim import _settings, _state
 from ravine.optim._rule_optimizer import RuleOptimizer
+from ravine.optim._storage import StateOptions, Storage
 from ravine.rules import adagrad, adam, adamw, lion, rmsprop, sgd
-from ravine.rules._rule import Rule
-from ravine.rules.registry import get
 
 
 class SGD(RuleOptimizer):
@@ -23,12 +20,14 @@ class SGD(RuleOptimizer):
         lr: learning rate; a number or a one-element tensor.
         momentum: share of the buffer kept at each step.
         dampening: share of the gradient kept out of the buffer, from the second step on.
-        weight_decay: coupled L2 coefficient, added to the gradient.
+        weight_decay: L2 coefficient, added to the gradient unless decoupled.
         nesterov: look ahead along the buffer; needs momentum and no dampening.
         maximize: climb instead of descend.
         foreach: torch's word for the driver: True is "foreach", False is "per_tensor".
         differentiable, fused: torch's; only their off values are accepted.
+        decoupled: take the L2 term from the weights instead, multiplied by lr (SGDW).
         driver: "auto", "per_tensor", "foreach" or "compiled".
+        storage: state_dtype, weights and seed; see `StateOptions`.
 
     Example:
         >>> import torch
@@ -55,11 +54,14 @@ class SGD(RuleOptimizer):
         foreach: bool | None = None,
         differentiable: bool = False,
         fused: bool | None = None,
+        decoupled: bool = False,
         driver: str = "auto",
+        **storage: Unpack[StateOptions],
     ) -> None:
-        settings = {"lr": lr, "momentum": momentum, "dampening": dampening, "weight_decay": weight_decay, "nesterov": nesterov}
+        settings = {"lr": lr, "momentum": momentum, "dampening": dampening, "weight_decay": weight_decay}
+        settings |= {"nesterov": nesterov, "decoupled": decoupled}
         driver = _settings.choose_driver(driver, foreach=foreach, fused=fused, differentiable=differentiable)
-        super().__init__(params, settings, maximize=maximize, driver=driver)
+        super().__init__(params, settings, maximize=maximize, driver=driver, **storage)
 
 
 class Adagrad(RuleOptimizer):
@@ -76,6 +78,7 @@ class Adagrad(RuleOptimizer):
         maximize: climb instead of descend.
         differentiable, fused: torch's; only their off values are accepted.
         driver: "auto", "per_tensor", "foreach" or "compiled".
+        storage: state_dtype, weights and seed; see `StateOptions`.
 
     Example:
         >>> import torch
@@ -103,6 +106,7 @@ class Adagrad(RuleOptimizer):
         differentiable: bool = False,
         fused: bool | None = None,
         driver: str = "auto",
+        **storage: Unpack[StateOptions],
     ) -> None:
         settings = {
             "lr": lr,
@@ -112,7 +116,7 @@ class Adagrad(RuleOptimizer):
             "initial_accumulator_value": initial_accumulator_value,
         }
         driver = _settings.choose_driver(driver, foreach=foreach, fused=fused, differentiable=differentiable)
-        super().__init__(params, settings, maximize=maximize, driver=driver)
+        super().__init__(params, settings, maximize=maximize, driver=driver, **storage)
 
     def state_dict(self) -> dict[str, Any]:
         """Settings and state; parameters that had no gradient yet appear with their starting state.
@@ -123,7 +127,7 @@ class Adagrad(RuleOptimizer):
             hypers = _settings.read(self.rule, group)
             rule = _settings.rule_of(self.rule, group, hypers)
             for param in group["params"]:
-                _state.prepare(self.state[param], param, rule, hypers)
+                _state.prepare(self.state[param], param, rule, hypers, Storage.of(group))
         return super().state_dict()
 
 
@@ -142,7 +146,11 @@ class RMSprop(RuleOptimizer):
         foreach: torch's word for the driver: True is "foreach", False is "per_tensor".
         maximize: climb instead of descend.
         differentiable: torch's; only False is accepted.
+        eps_inside: add eps under the root, as TensorFlow and optax do.
+        ones: start the running mean of squares at 1, as TensorFlow 1 does.
+        lr_in_momentum: multiply by lr before the momentum buffer, as TensorFlow does.
         driver: "auto", "per_tensor", "foreach" or "compiled".
+        storage: state_dtype, weights and seed; see `StateOptions`.
 
     Example:
         >>> import torch
@@ -170,11 +178,16 @@ class RMSprop(RuleOptimizer):
         maximize: bool = False,
         differentiable: bool = False,
         *,
+        eps_inside: bool = False,
+        ones: bool = False,
+        lr_in_momentum: bool = False,
         driver: str = "auto",
+        **storage: Unpack[StateOptions],
     ) -> None:
         settings = {"lr": lr, "momentum": momentum, "alpha": alpha, "eps": eps, "centered": centered, "weight_decay": weight_decay}
+        settings |= {"eps_inside": eps_inside, "ones": ones, "lr_in_momentum": lr_in_momentum}
         driver = _settings.choose_driver(driver, foreach=foreach, capturable=capturable, differentiable=differentiable)
-        super().__init__(params, settings, maximize=maximize, driver=driver)
+        super().__init__(params, settings, maximize=maximize, driver=driver, **storage)
 
 
 class Adam(RuleOptimizer):
@@ -191,7 +204,9 @@ class Adam(RuleOptimizer):
         maximize: climb instead of descend.
         capturable, differentiable, fused: torch's; only their off values are accepted.
         decoupled_weight_decay: torch's; only False is accepted, the other is `AdamW`.
+        corrected_maximum: take amsgrad's maximum over the corrected second moments, as optax does.
         driver: "auto", "per_tensor", "foreach" or "compiled".
+        storage: state_dtype, weights and seed; see `StateOptions`.
 
     Example:
         >>> import torch
@@ -220,13 +235,16 @@ class Adam(RuleOptimizer):
         differentiable: bool = False,
         fused: bool | None = None,
         decoupled_weight_decay: bool = False,
+        corrected_maximum: bool = False,
         driver: str = "auto",
+        **storage: Unpack[StateOptions],
     ) -> None:
         if decoupled_weight_decay:
             raise InputError("decoupled_weight_decay=True for Adam: must be False. Use AdamW, which is that optimizer.", given=True)
         settings = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "amsgrad": amsgrad}
+        settings["corrected_maximum"] = corrected_maximum
         driver = _settings.choose_driver(driver, foreach=foreach, fused=fused, capturable=capturable, differentiable=differentiable)
-        super().__init__(params, settings, maximize=maximize, driver=driver)
+        super().__init__(params, settings, maximize=maximize, driver=driver, **storage)
 
 
 class AdamW(RuleOptimizer):
@@ -237,12 +255,15 @@ class AdamW(RuleOptimizer):
         lr: learning rate; a number or a one-element tensor.
         betas: shares of the first and of the second moment kept at each step.
         eps: added to the root of the corrected second moment.
-        weight_decay: share of the weight removed per step and unit of lr.
+        weight_decay: share of the weight removed per step and unit of lr, or per step with schedule_decay.
         amsgrad: divide by the largest second moment so far.
         maximize: climb instead of descend.
         foreach: torch's word for the driver: True is "foreach", False is "per_tensor".
         capturable, differentiable, fused: torch's; only their off values are accepted.
+        corrected_maximum: take amsgrad's maximum over the corrected second moments, as optax does.
+        schedule_decay: multiply the decay by the schedule's factor alone, not by lr.
         driver: "auto", "per_tensor", "foreach" or "compiled".
+        storage: state_dtype, weights and seed; see `StateOptions`.
 
     Example:
         >>> import torch
@@ -270,11 +291,15 @@ class AdamW(RuleOptimizer):
         capturable: bool = False,
         differentiable: bool = False,
         fused: bool | None = None,
+        corrected_maximum: bool = False,
+        schedule_decay: bool = False,
         driver: str = "auto",
+        **storage: Unpack[StateOptions],
     ) -> None:
         settings = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "amsgrad": amsgrad}
+        settings |= {"corrected_maximum": corrected_maximum, "schedule_decay": schedule_decay}
         driver = _settings.choose_driver(driver, foreach=foreach, fused=fused, capturable=capturable, differentiable=differentiable)
-        super().__init__(params, settings, maximize=maximize, driver=driver)
+        super().__init__(params, settings, maximize=maximize, driver=driver, **storage)
 
 
 class Lion(RuleOptimizer):
@@ -287,6 +312,7 @@ class Lion(RuleOptimizer):
         weight_decay: share of the weight removed per step and unit of lr.
         maximize: climb instead of descend.
         driver: "auto", "per_tensor", "foreach" or "compiled".
+        storage: state_dtype, weights and seed; see `StateOptions`.
 
     Example:
         >>> import torch
@@ -309,41 +335,6 @@ class Lion(RuleOptimizer):
         *,
         maximize: bool = False,
         driver: str = "auto",
+        **storage: Unpack[StateOptions],
     ) -> None:
-        super().__init__(params, {"lr": lr, "betas": betas, "weight_decay": weight_decay}, maximize=maximize, driver=driver)
-
-
-CLASSES: Mapping[type[Rule], type[RuleOptimizer]] = MappingProxyType({cls.rule: cls for cls in (SGD, Adagrad, RMSprop, Adam, AdamW, Lion)})
-"""The drop-in class of every rule."""
-
-
-def create(name: str, params: ParamsT, **settings: Any) -> RuleOptimizer:
-    """The optimizer registered as `name`, with its presets.
-
-    Args:
-        name: a registry name, see `names()`.
-        params: parameters, named parameters, or dictionaries that describe groups.
-        settings: what the class takes under torch's names (`betas=(0.9, 0.95)`), or single hypers under the rule's
-            symbols (`beta2=0.95`).
-
-    Raises:
-        UnknownNameError: no such optimizer or setting; the message offers the nearest ones.
-        InputError: a value outside its interval, or one hyper given under both of its names.
-
-    Example:
-        >>> import torch
-        >>> optimizer = create("nesterov", [torch.nn.Parameter(torch.zeros(3))], lr=0.1)
-        >>> type(optimizer).__name__, optimizer.defaults["momentum"], optimizer.defaults["nesterov"]
-        ('SGD', 0.9, True)
-    """
-    entry = get(name)
-    symbols = {hyper.symbol: hyper for hyper in entry.rule.hypers}
-    _settings.refuse_unknown(repr(name), settings, [*symbols, *_settings.known_keys(entry.rule)])
-    for symbol, hyper in symbols.items():
-        if symbol != hyper.group_key and symbol in settings and hyper.group_key in settings:
-            raise InputError(
-                f"{symbol} and {hyper.group_key} for {name!r}: two names of one setting. Give only one.", given=settings[symbol]
-            )
-    by_symbol = entry.defaults | {symbol: settings.pop(symbol) for symbol in symbols if symbol in settings}
-    presets = _settings.defaults(entry.rule, by_symbol)
-    return CLASSES[entry.rule](params, **(presets | dict(entry.flags) | settings))
+        super().__init__(params, {"lr": lr, "betas": betas, "weight_decay": weight_decay}, maximize=maximize, driver=driver, **storage)

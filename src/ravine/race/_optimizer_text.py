@@ -1,24 +1,44 @@
 """An optimiser as text: a class of `torch.optim` where there is one, else a small class around the rule's own source."""
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from ravine.race._source_text import body_of, literal, names_in
+from ravine.race._source_text import WIDTH, body_of, literal, names_in
 from ravine.rules import Rule
 
-TORCH_CLASSES = frozenset({"SGD", "Adagrad", "RMSprop", "Adam", "AdamW"})
+TORCH_CLASSES = frozenset({"SGD", "Adagrad", "RMSprop", "Adam", "AdamW", "Adadelta", "Adamax", "NAdam", "RAdam"})
 """Rules whose namesake in `torch.optim` takes the same steps; the parity tests hold them to it."""
 
 TERMS = {
     "power": "from math import pow as power",
     "root": "from math import sqrt as root",
     "choose": "def choose(condition, yes, no):\n    return yes if condition else no",
+    "rectification": """def rectification(beta2, t):
+    end, kept = 2.0 / (1.0 - beta2) - 1.0, power(beta2, t)
+    now = end - 2.0 * t * kept / (1.0 - kept)
+    if now <= 5.0:
+        return 0.0
+    return root((now - 4.0) * (now - 2.0) * end / ((end - 4.0) * (end - 2.0) * now))""",
+    "momentum_product": """def momentum_product(beta, psi, t):
+    product, step = 1.0, 0
+    while step < t and product > 1e-30:
+        step += 1
+        product *= beta * (1.0 - 0.5 * power(0.96, step * psi))
+    return product""",
+    "decay_between": """def decay_between(start, end, share):
+    if share >= 1.0 or end <= 0.0:
+        return end
+    inverse = 0.0 if start <= 0.0 else 1.0 / log(start)
+    weight = (1.0 - share) * inverse + share / log(end)
+    return exp(1.0 / weight) if weight < 0.0 else 0.0""",
+    "exp": "from math import exp",
+    "log": "from math import log",
 }
-"""What `ravine.rules._terms` comes down to where every scalar is one float."""
+"""What `ravine.rules._terms` comes down to where every scalar is one float, and what that needs in turn."""
 
 CARRIED = '''class {name}(torch.optim.Optimizer):
     """{doc}
@@ -27,7 +47,7 @@ CARRIED = '''class {name}(torch.optim.Optimizer):
     """
 
     def __init__(self, params, {arguments}):
-        super().__init__(params, {{{settings}}})
+        super().__init__({settings})
         self.steps = 0
 {on}
     def scalars(self, h, t):
@@ -41,7 +61,7 @@ CARRIED = '''class {name}(torch.optim.Optimizer):
         """Change every parameter that has a gradient."""
         self.steps += 1
         for group in self.param_groups:
-            c = SimpleNamespace(**self.scalars(SimpleNamespace(**group), self.steps))
+            c = SimpleNamespace(**self.scalars(SimpleNamespace(**group{peak}), self.steps))
             for p in group["params"]:
                 if p.grad is not None:
                     s = self.state[p] or {slots}
@@ -80,13 +100,15 @@ def optimizer_text(rule: Rule, hypers: Mapping[str, float], *, is_narrow: bool =
             once, which torch's classes do not.
     """
     name = type(rule).__name__
-    if name in TORCH_CLASSES and not is_narrow:
+    if name in TORCH_CLASSES and not is_narrow and _is_known_to_torch(rule):
         arguments = ["model.parameters()", "lr=LR", *_torch_arguments(rule, hypers)]
         return OptimizerText(f"torch.optim.{name}({', '.join(arguments)})")
     others = [hyper.symbol for hyper in rule.hypers if hyper.symbol != "lr"]
     changed = [f"{h.symbol}={literal(hypers[h.symbol])}" for h in rule.hypers if h.symbol in others and hypers[h.symbol] != h.default]
     bodies = {method: body_of(getattr(type(rule), method)) for method in ("scalars", "update")}
-    needed = [TERMS[term] for term in TERMS if term in _names(bodies["scalars"]) | _names(bodies["update"])]
+    names = _names(bodies["scalars"]) | _names(bodies["update"])
+    names |= {name for term in names & TERMS.keys() for name in names_in(TERMS[term])}
+    needed = [text for term, text in TERMS.items() if term in names]
     text = _carried(rule, bodies, is_narrow=is_narrow)
     functions, imports = (tuple(t for t in needed if t.startswith("from ") == wanted) for wanted in (False, True))
     return OptimizerText(
@@ -94,6 +116,12 @@ def optimizer_text(rule: Rule, hypers: Mapping[str, float], *, is_narrow: bool =
         (*functions, text),
         ("import torch", "from types import SimpleNamespace", *imports),
     )
+
+
+def _is_known_to_torch(rule: Rule) -> bool:
+    """Whether torch's class has every switch that is on."""
+    parameters = inspect.signature(getattr(torch.optim, type(rule).__name__)).parameters
+    return all(flag.name in parameters for flag in rule.flags if not flag.of and rule.on(flag.name))
 
 
 def _torch_arguments(rule: Rule, hypers: Mapping[str, float]) -> list[str]:
@@ -104,7 +132,11 @@ def _torch_arguments(rule: Rule, hypers: Mapping[str, float]) -> list[str]:
         settings[hyper.group_key] = value if hyper.index is None else (*settings.get(hyper.group_key, ()), value)
     settings |= {flag.name: rule.on(flag.name) for flag in rule.flags if not flag.of}
     parameters = inspect.signature(getattr(torch.optim, type(rule).__name__)).parameters
-    return [f"{key}={literal(value)}" for key, value in settings.items() if key != "lr" and value != parameters[key].default]
+    return [
+        f"{key}={literal(value)}"
+        for key, value in settings.items()
+        if key in parameters and key != "lr" and value != parameters[key].default
+    ]
 
 
 def _carried(rule: Rule, bodies: Mapping[str, str], *, is_narrow: bool) -> str:
@@ -116,8 +148,9 @@ def _carried(rule: Rule, bodies: Mapping[str, str], *, is_narrow: bool) -> str:
         doc=_equations(kind),
         citation=kind.citation,
         arguments=", ".join(["lr"] + [f"{symbol}={default}" for symbol, default in defaults.items() if symbol != "lr"]),
-        settings=", ".join(f'"{symbol}": {symbol}' for symbol in defaults),
+        settings=_settings(list(defaults)),
         on=ON.format(flags=literal(flags)) if "self.on(" in bodies["update"] + bodies["scalars"] else "",
+        peak=', peak_lr=group.get("initial_lr", group["lr"])' if "h.peak_lr" in bodies["scalars"] else "",
         scalars=bodies["scalars"],
         update=bodies["update"],
         slots=_start(rule, ", dtype=torch.float32" if is_narrow else ""),
@@ -125,6 +158,16 @@ def _carried(rule: Rule, bodies: Mapping[str, str], *, is_narrow: bool) -> str:
         wide_g="p.grad.float()" if is_narrow else "p.grad",
         write=".copy_(p.float() + delta)" if is_narrow else ".add_(delta)",
     )
+
+
+def _settings(symbols: Sequence[str]) -> str:
+    """What the constructor hands on, one setting a line where they are many."""
+    entries = [f'"{symbol}": {symbol}' for symbol in symbols]
+    flat = f"params, {{{', '.join(entries)}}}"
+    if len(flat) + len("        super().__init__()") <= WIDTH:
+        return flat
+    lines = "\n".join(f"                {entry}," for entry in entries)
+    return f"\n            params,\n            {{\n{lines}\n            }},\n        "
 
 
 def _start(rule: Rule, dtype: str) -> str:

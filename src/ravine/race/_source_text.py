@@ -2,13 +2,14 @@
 
 import ast
 import inspect
+import itertools
 import json
 import math
 import re
 import sys
 import textwrap
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 WIDTH = 140
@@ -90,11 +91,50 @@ def with_needed(functions: Iterable[Callable[..., Any]]) -> list[Callable[..., A
 
 
 def body_of(method: Callable[..., Any]) -> str:
-    """The body of a method as it is written, comments included, with the indentation of a method."""
-    text = textwrap.dedent(inspect.getsource(method))
+    """The body of a function or method as it is written, comments included, with the indentation of a method.
+
+    Left out are annotations, all but the first paragraph of a function's docstring, all of a method's, and imports and
+    deletions of names at the start. Numbers that have a name in the method's module stand in the place of the name.
+    """
+    text = _LINTER_NOTES.sub("", textwrap.dedent(inspect.getsource(method)))
     definition = ast.parse(text).body[0]
     assert isinstance(definition, ast.FunctionDef)
-    return textwrap.indent(textwrap.dedent("\n".join(text.splitlines()[definition.body[0].lineno - 1 :])), " " * 8)
+    lines, first, kept = text.splitlines(), definition.body[0], definition.body
+    for start, end, number in sorted(_replacements(definition, vars(sys.modules[method.__module__])), reverse=True):
+        line, _ = start
+        lines[line - 1] = lines[line - 1][: start[1]] + number + lines[line - 1][end:]
+    summary = ast.get_docstring(definition)
+    if summary is not None:
+        kept = kept[1:]
+    kept = list(itertools.dropwhile(lambda statement: isinstance(statement, ast.Delete | ast.Import), kept))
+    # From the line behind what is left out, so that comments above the first statement stay.
+    left_out = definition.body[: len(definition.body) - len(kept)]
+    start_line = left_out[-1].end_lineno if left_out else first.lineno - 1
+    body = textwrap.dedent("\n".join(lines[start_line:])).lstrip("\n")
+    if summary is not None and not _is_method(method):
+        body = f'"""{summary.partition(chr(10) * 2)[0]}"""\n{body}'
+    return textwrap.indent(body, " " * 8)
+
+
+def _is_method(function: Callable[..., Any]) -> bool:
+    return next(iter(inspect.signature(function).parameters), "") == "self"
+
+
+def _replacements(definition: ast.FunctionDef, known: Mapping[str, Any]) -> Iterator[tuple[tuple[int, int], int, str]]:
+    """Where (line, column) to which column of a definition's text something else is to stand, and what."""
+    for node in (inner for statement in definition.body for inner in ast.walk(statement)):
+        if isinstance(node, ast.AnnAssign):
+            assert node.annotation.end_col_offset is not None
+            yield (node.lineno, node.target.end_col_offset or 0), node.annotation.end_col_offset, ""
+        elif isinstance(node, ast.Name) and node.id.isupper() and isinstance(known.get(node.id), int | float):
+            yield (node.lineno, node.col_offset), node.end_col_offset or 0, literal(known[node.id])
+
+
+def definition_of(function: Callable[..., Any], *, indent: int = 0) -> str:
+    """A function or method with the parameters and the body of `body_of`."""
+    bare = [p.replace(annotation=inspect.Parameter.empty) for p in inspect.signature(function).parameters.values()]
+    head = f"def {function.__name__}{inspect.Signature(bare)}:"
+    return textwrap.indent(f"{head}\n{textwrap.indent(textwrap.dedent(body_of(function)), ' ' * 4)}", " " * indent)
 
 
 def names_in(text: str) -> set[str]:

@@ -76,6 +76,7 @@ def run_race(
         with resume(path) if goes_on else create(path, force=existing == "replace") as writer:
             before = open_before(path, facts, snapshot_s) if goes_on else new_race(path, snapshot_s)
             if before.is_done:
+                before.snapshots.clear()  # a kill between the record's last word and this leaves them behind
                 watching.note(f"the race in {path} is finished: there is nothing to resume")
                 return path
             before.snapshots.is_ending = stopping.is_asked
@@ -357,8 +358,8 @@ class Race:
         result = {}
         for entrant in self.plan.entrants:
             rule, hypers = registry.resolve(entrant.optimizer, {})
-            state = 2 * footprint.parameters + len(rule.active_slots) * footprint.slot_unit
-            result[entrant.label] = Cost(round(state / numbers, 3), 1.0, seconds.get(entrant.label), len(hypers))
+            state = 2 * footprint.parameters + footprint.slots(rule) * footprint.slot_unit
+            result[entrant.label] = Cost(round(state / numbers, 3), rule.gradients_per_step, seconds.get(entrant.label), len(hypers))
         return result
 
     def _note(self, text: str) -> None:
@@ -371,10 +372,11 @@ class Race:
 
     def spent(self) -> dict[str, int]:
         """Gradient evaluations spent so far, by entrant; diverged lanes count up to where they stopped."""
-        spent = {entrant.label: 0 for entrant in self.plan.entrants}
+        steps = {entrant.label: 0 for entrant in self.plan.entrants}
         for trace in self._scribe.traces.values():
-            spent[trace.row.optimizer] += trace.steps_done
-        return spent
+            steps[trace.row.optimizer] += trace.steps_done
+        a_step = {entrant.label: registry.get(entrant.optimizer).rule.gradients_per_step for entrant in self.plan.entrants}
+        return {label: round(count * a_step[label]) for label, count in steps.items()}
 
     @property
     def engine(self) -> dict[str, Any]:

@@ -76,3 +76,12 @@ class TensorList:
     def clamp_min(self, low: float) -> "TensorList":
         """Every element, or `low` where it is smaller."""
         return TensorList(torch._foreach_clamp_min(self.tensors, low))
+
+    def clamp_max(self, high: float) -> "TensorList":
+        """Every element, or `high` where it is larger."""
+        return TensorList(torch._foreach_clamp_max(self.tensors, high))
+
+    def where(self, condition: Tensor, other: Any) -> "TensorList":
+        """The list where a 0-d `condition` holds, else the other list or number."""
+        others = other.tensors if isinstance(other, TensorList) else [other] * len(self)
+        return TensorList([tensor.where(condition, value) for tensor, value in zip(self.tensors, others, strict=True)])

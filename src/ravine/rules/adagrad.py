@@ -39,7 +39,7 @@ class Adagrad(Rule):
         Hyper("initial", 0.0, 0.0, float("inf"), "starting value of the sum", key="initial_accumulator_value"),
     )
     flags = (Flag("coupled", "add the L2 term", of="l2"),)
-    slots = (Slot("v", "sum", fill="initial"),)
+    slots = (Slot("v", "sum", fill="initial", unsigned=True),)
 
     def scalars(self, h: Any, t: Scalar) -> Mapping[str, Scalar]:
         return {"step": h.lr / (1.0 + (t - 1) * h.lr_decay), "eps": h.eps, "l2": h.l2}

@@ -19,8 +19,9 @@ class Adam(Rule):
 
     torch names: m is `exp_avg`, v is `exp_avg_sq`, w is `max_exp_avg_sq`, l2 is `weight_decay`.
 
-    Departures. From the paper: none. AMSGrad follows torch: the maximum is over the uncorrected v (optax takes it
-    over the corrected one; the paper corrects neither). l2 enters both moments; see `AdamW` for decoupled decay.
+    Departures. From the paper: none. AMSGrad follows torch: the maximum is over the uncorrected v and is corrected
+    afterwards. optax takes it over the corrected v (`corrected_maximum`); the paper corrects neither moment, so that
+    neither form is its own. l2 enters both moments; see `AdamW` for decoupled decay.
 
     Example:
         >>> import torch
@@ -43,8 +44,9 @@ class Adam(Rule):
     flags = (
         Flag("coupled", "add the L2 term", of="l2"),
         Flag("amsgrad", "divide by the largest second moment so far"),
+        Flag("corrected_maximum", "take that maximum over the corrected second moments"),
     )
-    slots = (Slot("m", "exp_avg"), Slot("v", "exp_avg_sq"), Slot("w", "max_exp_avg_sq", when="amsgrad"))
+    slots = (Slot("m", "exp_avg"), Slot("v", "exp_avg_sq", unsigned=True), Slot("w", "max_exp_avg_sq", when="amsgrad", unsigned=True))
 
     def scalars(self, h: Any, t: Scalar) -> Mapping[str, Scalar]:
         return {
@@ -54,6 +56,7 @@ class Adam(Rule):
             "take2": 1.0 - h.beta2,
             "step": h.lr / (1.0 - power(h.beta1, t)),
             "correct": 1.0 / root(1.0 - power(h.beta2, t)),
+            "inflate": 1.0 / (1.0 - power(h.beta2, t)),
             "eps": h.eps,
             "l2": h.l2,
         }
@@ -64,6 +67,9 @@ class Adam(Rule):
         m = c.keep1 * s.m + c.take1 * g
         v = c.keep2 * s.v + c.take2 * (g * g)
         state = {"m": m, "v": v}
+        if self.on("corrected_maximum"):
+            v = v * c.inflate
         if self.on("amsgrad"):
             v = state["w"] = s.w.maximum(v)
-        return -c.step * (m / (v.sqrt() * c.correct + c.eps)), state
+        root_v = v.sqrt() if self.on("corrected_maximum") else v.sqrt() * c.correct
+        return -c.step * (m / (root_v + c.eps)), state

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, final
 
 from ravine.rules._rule import Citation, Flag, Hyper, Rule, Scalar, Slot, State, Tensors
+from ravine.rules._terms import choose
 
 
 @final
@@ -13,14 +14,16 @@ class RMSprop(Rule):
         g <- g + l2 p
         v <- alpha v + (1 - alpha) g^2
         a <- alpha a + (1 - alpha) g,   v' = v - a^2     if centered, else v' = v
-        d  = g / (sqrt(v') + eps)
+        d  = g / (sqrt(v') + eps)                        g / sqrt(v' + eps), if eps_inside
         m <- momentum m + d,   d = m                     if momentum
         p <- p - lr d
 
     torch names: v is `square_avg`, a is `grad_avg`, m is `momentum_buffer`, l2 is `weight_decay`.
 
     Departures. From torch: v' is kept from falling below 0, which rounding can do in low precision when centred.
-    From TensorFlow and timm: eps stands outside the root and v starts at 0.
+    From TensorFlow 1 and timm's RMSpropTF: eps stands outside the root, v starts at 0, and lr outside the buffer;
+    `eps_inside`, `ones` (v starts at 1) and `lr_in_momentum` (m <- momentum m + lr d, p <- p - m) are their forms.
+    From optax: that puts eps inside.
 
     Example:
         >>> import torch
@@ -46,25 +49,41 @@ class RMSprop(Rule):
         Flag("buffered", "keep a momentum buffer of updates", of="momentum"),
         Flag("coupled", "add the L2 term", of="l2"),
         Flag("centered", "divide by the standard deviation instead of the root mean square"),
+        Flag("eps_inside", "add eps under the root"),
+        Flag("ones", "start the running mean of squares at 1"),
+        Flag("lr_in_momentum", "multiply by lr before the momentum buffer"),
     )
     slots = (
-        Slot("v", "square_avg"),
+        Slot("v", "square_avg", unsigned=True),
         Slot("m", "momentum_buffer", when="buffered"),
         Slot("a", "grad_avg", when="centered"),
     )
 
     def scalars(self, h: Any, t: Scalar) -> Mapping[str, Scalar]:
-        return {"lr": h.lr, "keep": h.alpha, "take": 1.0 - h.alpha, "eps": h.eps, "momentum": h.momentum, "l2": h.l2}
+        return {
+            "lr": h.lr,
+            "keep": h.alpha,
+            "take": 1.0 - h.alpha,
+            "eps": h.eps,
+            "momentum": h.momentum,
+            "l2": h.l2,
+            "start": choose(t == 1, h.alpha, 0.0),
+        }
 
     def update(self, p: Tensors, g: Tensors, s: Any, c: Any) -> tuple[Tensors, State]:
         if self.on("coupled"):
             g = g + c.l2 * p
         v = c.keep * s.v + c.take * (g * g)
+        if self.on("ones"):
+            v = v + c.start
         state = {"v": v}
         if self.on("centered"):
             state["a"] = c.keep * s.a + c.take * g
             v = (v - state["a"] * state["a"]).clamp_min(0.0)
-        d = g / (v.sqrt() + c.eps)
+        d = g / (v + c.eps).sqrt() if self.on("eps_inside") else g / (v.sqrt() + c.eps)
+        if self.on("buffered") and self.on("lr_in_momentum"):
+            state["m"] = c.momentum * s.m + c.lr * d
+            return -state["m"], state
         if self.on("buffered"):
             d = state["m"] = c.momentum * s.m + d
         return -c.lr * d, state

@@ -12,9 +12,12 @@ def parameters():
     return [nn.Parameter(torch.full(shape, float(index))) for index, shape in enumerate([(2, 3), (), (4,), (0, 2)])]
 
 
+KINDS = ["matrix"] * 4
+
+
 def test_an_element_rule_gets_one_block_and_the_parameters_are_views_of_it():
     given = parameters()
-    (block,) = lay_out(given, *resolve("adam", {"lr": 0.1}))
+    (block,) = lay_out(given, *resolve("adam", {"lr": 0.1}), KINDS)
     assert block.members == [0, 1, 2, 3]
     block.storage.fill_(7.0)
     assert all((p == 7.0).all() for p in given)
@@ -25,14 +28,14 @@ def test_a_rule_that_looks_at_whole_tensors_gets_a_block_a_parameter():
     given = parameters()
     rule, hypers = resolve("adam", {"lr": 0.1})
     rule.granularity = "tensor"
-    blocks = lay_out(given, rule, hypers)
+    blocks = lay_out(given, rule, hypers, KINDS)
     assert [block.members for block in blocks] == [[0], [1], [2], [3]]
     assert [block.storage.shape for block in blocks] == [p.shape for p in given]
 
 
 def test_a_block_is_cut_where_gradients_are_missing_and_keeps_values_slots_and_age():
     given = parameters()
-    (block,) = lay_out(given, *resolve("adam", {"lr": 0.1}))
+    (block,) = lay_out(given, *resolve("adam", {"lr": 0.1}), KINDS)
     block.age = 5
     for slot in block.slots.values():
         slot.copy_(torch.arange(11.0))
@@ -50,7 +53,7 @@ def test_blocks_are_restored_however_they_were_cut(granularity):
     given, fresh = parameters(), parameters()
     rule, hypers = resolve("adam", {"lr": 0.1})
     rule.granularity = granularity
-    blocks = lay_out(given, rule, hypers)
+    blocks = lay_out(given, rule, hypers, KINDS)
     if granularity == "element":
         blocks = separate(blocks[0], given, [True, False, True, False])
     for age, block in enumerate(blocks):
@@ -59,7 +62,7 @@ def test_blocks_are_restored_however_they_were_cut(granularity):
         for slot in block.slots.values():
             slot.fill_(age + 0.5)
     saved = {name: tensor.clone() for name, tensor in save_blocks(blocks).items()}
-    lay_out(fresh, rule, hypers)
+    lay_out(fresh, rule, hypers, KINDS)
     restored = restore_blocks(fresh, rule, saved)
     assert [(block.members, block.age) for block in restored] == [(block.members, block.age) for block in blocks]
     assert all(torch.equal(p, q) for p, q in zip(given, fresh, strict=True))

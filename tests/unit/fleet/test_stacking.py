@@ -36,7 +36,7 @@ def test_every_lane_gets_a_copy_of_its_seeds_model():
 
 def test_slots_start_at_the_lanes_own_hyper():
     (group,) = group_lanes(lanes(("adagrad", {"initial": 0.5}), ("adagrad", {"initial": 2.0})))
-    slots = new_slots(group, {"w": torch.zeros(2, 3), "s": torch.zeros(2, dtype=torch.bfloat16)})
+    slots = new_slots(group, {"w": torch.zeros(2, 3), "s": torch.zeros(2, dtype=torch.bfloat16)}, {"w": "vector", "s": "vector"})
     (symbol,) = slots
     assert slots[symbol]["w"].tolist() == [[0.5] * 3, [2.0] * 3]
     assert slots[symbol]["s"].tolist() == [0.5, 2.0]

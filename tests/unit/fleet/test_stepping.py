@@ -47,7 +47,7 @@ def test_a_proposal_changes_nothing_in_place():
     (group,) = group_lanes(lanes(("momentum", {"lr": 0.1}), ("momentum", {"lr": 0.2})))
     state = Replicas({"w": torch.ones(2, 3)}, {}, [{"m": {"w": torch.zeros(2, 3)}}])
     scalars = {name: torch.from_numpy(values[0].copy()).float() for name, values in group.scalars(0, 1, 5).items()}
-    new = propose([group], state, {"w": torch.ones(2, 3)}, [scalars])
+    new = propose([group], state, {"w": torch.ones(2, 3)}, [scalars], kinds={"w": "vector"})
     assert torch.equal(state.parameters["w"], torch.ones(2, 3))
     assert not state.slots[0]["m"]["w"].any()
     assert new.parameters["w"][:, 0].tolist() == pytest.approx([0.9, 0.8])

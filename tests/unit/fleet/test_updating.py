@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(compiler() is None, reason="no C++ compiler")
 def block_and_update(name, dtype):
     rule, hypers = resolve(name, {"lr": 0.1})
     parameters = [nn.Parameter(torch.linspace(-1, 1, n, dtype=dtype).view(shape)) for n, shape in ((6, (2, 3)), (5, (5,)))]
-    (block,) = lay_out(parameters, rule, hypers)
+    (block,) = lay_out(parameters, rule, hypers, ["matrix"] * len(parameters))
     values = rule.scalars(SimpleNamespace(**{hyper.symbol: hyper.default for hyper in rule.hypers}), 3)
     scalars = {symbol: float(value) for symbol, value in values.items()}
     function = Functions(lambda: None).flat_update(rule, tuple(scalars), dtype)

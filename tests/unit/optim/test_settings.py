@@ -6,7 +6,8 @@ from ravine.optim import _settings
 from ravine.rules.adam import Adam
 from ravine.rules.sgd import SGD
 
-GROUP = {"lr": 0.1, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.0, "amsgrad": False, "maximize": False, "driver": "auto"}
+GROUP = {"lr": 0.1, "betas": (0.9, 0.999), "eps": 1e-8, "weight_decay": 0.0, "amsgrad": False}
+GROUP |= {"corrected_maximum": False, "maximize": False, "driver": "auto"}
 
 
 def test_defaults_gather_pairs():
@@ -64,7 +65,8 @@ def test_keys_of_the_user_and_of_schedulers_are_left_alone(rule):
 
 
 def test_nesterov_needs_momentum():
-    group = {"lr": 0.1, "momentum": 0.0, "dampening": 0.0, "weight_decay": 0.0, "nesterov": True, "maximize": False, "driver": "auto"}
+    group = {"lr": 0.1, "momentum": 0.0, "dampening": 0.0, "weight_decay": 0.0, "nesterov": True, "decoupled": False}
+    group |= {"maximize": False, "driver": "auto"}
     with pytest.raises(InputError, match="Nesterov needs momentum"):
         _settings.check_group(SGD, group, where="here")
 

@@ -7,7 +7,7 @@ from cases import CASES
 from ravine.race._optimizer_text import TERMS, TORCH_CLASSES, optimizer_text
 from ravine.race._source_text import import_block
 from ravine.rules import resolve
-from ravine.rules._terms import choose, power, root
+from ravine.rules._terms import choose, decay_between, momentum_product, power, rectification, root
 
 BY_ID = {case.id: case for case in CASES}
 
@@ -47,7 +47,7 @@ def test_the_expression_steps_as_the_rule_does(id_):
     case = BY_ID[id_]
     rule, hypers = resolve(case.name, case.settings)
     text = optimizer_text(rule, hypers)
-    assert text.sections == () or type(rule).__name__ not in TORCH_CLASSES
+    assert (text.sections == ()) == (case.torch_class is not None)
     expected, found = weights(), weights()
     train(case.build(expected, driver="per_tensor"), expected)
     train(built(text, found, hypers["lr"]), found)
@@ -89,6 +89,12 @@ def test_the_terms_are_the_rules_terms():
         assert names["power"](base, exponent) == power(base, exponent)
     assert names["root"](0.3) == root(0.3) == math.sqrt(0.3)
     assert [names["choose"](condition, 1, 2) for condition in (True, False)] == [choose(condition, 1, 2) for condition in (True, False)]
+    for t in (1, 2, 5, 6, 40, 9000):
+        assert names["rectification"](0.999, t) == rectification(0.999, t)
+        assert names["rectification"](0.5, t) == rectification(0.5, t) == 0.0
+        assert names["momentum_product"](0.9, 4e-3, t) == momentum_product(0.9, 4e-3, t)
+        assert names["decay_between"](0.9, 0.9999, t / 40) == decay_between(0.9, 0.9999, t / 40)
+        assert names["decay_between"](0.0, 0.9999, t / 40) == decay_between(0.0, 0.9999, t / 40)
 
 
 def test_the_state_starts_as_the_rule_says_and_the_text_is_wide_enough():

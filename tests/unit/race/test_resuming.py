@@ -145,12 +145,15 @@ def test_a_finished_race_is_left_alone(tmp_path, plain):
     path = tmp_path / "a.ravine"
     race(path, existing="keep")
     before = path.read_bytes()
+    left = tmp_path / "a.ravine.snapshots"  # by a kill after the record's last word
+    left.mkdir()
     noted = Noted()
     race(path, noted)
     assert any("nothing to resume" in note for note in noted.notes)
     assert noted.stages == []
     assert numbers(path) == plain
     assert path.read_bytes() == before
+    assert not left.exists()
 
 
 def test_where_there_is_no_record_the_race_begins_and_says_so(tmp_path, plain):

@@ -53,3 +53,11 @@ def test_l2_enters_both_moments():
     _, state = rule.update(one, one, N(m=0 * one, v=0 * one), N(**rule.scalars(N(**H | {"l2": 1.0}), 1)))
     assert state["m"].item() == pytest.approx(0.2)
     assert state["v"].item() == pytest.approx(0.04)
+
+
+def test_the_maximum_may_be_over_corrected_moments():
+    rule, one = Adam(amsgrad=True, corrected_maximum=True), torch.ones(1, dtype=torch.float64)
+    c = N(**rule.scalars(N(**H), 2))
+    delta, state = rule.update(one, one, N(m=one, v=one, w=4 * one), c)
+    assert state["v"].item() == pytest.approx(1.0)
+    assert (state["w"].item(), delta.item()) == pytest.approx((1 / (1 - 0.99**2), -c.step * (1 - 0.99**2) ** 0.5))

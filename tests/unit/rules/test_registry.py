@@ -10,8 +10,8 @@ from ravine.rules.registry import check, with_flags
 from ravine.rules.sgd import SGD
 
 
-def test_names_are_the_eight_simplest_first():
-    assert names() == ("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw", "lion")
+def test_names_begin_with_the_eight_simplest():
+    assert names()[:8] == ("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw", "lion")
 
 
 def test_the_registry_cannot_be_changed():
@@ -20,9 +20,9 @@ def test_the_registry_cannot_be_changed():
 
 
 def test_an_unknown_name_offers_the_nearest():
-    with pytest.raises(UnknownNameError, match=r"no optimizer is called 'adamx'; did you mean 'adam'") as caught:
-        get("adamx")
-    assert caught.value.given == "adamx"
+    with pytest.raises(UnknownNameError, match=r"no optimizer is called 'addamw'; did you mean 'adamw'") as caught:
+        get("addamw")
+    assert caught.value.given == "addamw"
     assert set(caught.value.nearest) >= {"adam", "adamw"}
 
 
@@ -47,6 +47,7 @@ def test_a_derived_flag_is_no_setting():
         ("adam", {"l2": -1}, r"weight_decay=-1 for 'adam'"),
         ("momentum", {"dampening": math.inf}, r"dampening=inf for 'momentum'"),
         ("sgd", {"nesterov": True}, r"nesterov=True with momentum=0, dampening=0: Nesterov needs momentum above 0"),
+        ("adam", {"corrected_maximum": True}, r"corrected_maximum=True with amsgrad=False: .* Set amsgrad=True as well"),
         ("nesterov", {"dampening": 0.5}, r"nesterov=True with momentum=0.9, dampening=0.5"),
     ],
 )
@@ -64,7 +65,7 @@ def test_a_closed_upper_bound_is_permitted_and_nothing_above():
 
 def test_presets_and_settings_combine():
     rule, hypers = resolve("nesterov", {"lr": 1, "l2": 0.1})
-    assert rule.key == ("sgd", ("buffered", "coupled", "nesterov"))
+    assert rule.key == ("sgd", ("buffered", "decays", "nesterov"))
     assert hypers == {"lr": 1.0, "momentum": 0.9, "dampening": 0.0, "l2": 0.1}
     assert resolve("nesterov", {"nesterov": False})[0].key == ("sgd", ("buffered",))
     assert resolve("momentum", {"momentum": 0.0})[0].key == ("sgd", ())
@@ -73,7 +74,7 @@ def test_presets_and_settings_combine():
 def test_flags_follow_hypers():
     hypers = {"lr": 0.1, "momentum": 0.0, "dampening": 0.0, "l2": 0.0}
     assert with_flags(SGD, hypers, {}).key == ("sgd", ())
-    assert with_flags(SGD, hypers | {"l2": 0.1}, {}).key == ("sgd", ("coupled",))
+    assert with_flags(SGD, hypers | {"l2": 0.1}, {}).key == ("sgd", ("decays",))
 
 
 @pytest.mark.parametrize("name", names())

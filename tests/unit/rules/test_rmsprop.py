@@ -42,3 +42,20 @@ def test_l2_enters_the_mean_square():
 
 def test_slots_follow_flags():
     assert [slot.key for slot in RMSprop(buffered=True, centered=True).active_slots] == ["square_avg", "momentum_buffer", "grad_avg"]
+
+
+def test_eps_inside_stands_under_the_root():
+    scalars = N(**{**vars(SCALARS), "eps": 2.0})
+    assert RMSprop(eps_inside=True).update(ONE, ONE, N(v=0 * ONE), scalars)[0].item() == pytest.approx(-0.1 / 2.25**0.5)
+
+
+def test_the_mean_of_squares_may_start_at_one():
+    rule, h = RMSprop(ones=True), N(lr=0.1, alpha=0.75, eps=0.0, momentum=0.0, l2=0.0)
+    assert [rule.update(ONE, 2 * ONE, N(v=0 * ONE), N(**rule.scalars(h, t)))[1]["v"].item() for t in (1, 2)] == [1.75, 1.0]
+
+
+def test_lr_in_momentum_stays_in_the_buffer():
+    rule = RMSprop(buffered=True, lr_in_momentum=True)
+    delta, state = rule.update(ONE, ONE, N(v=0 * ONE, m=4 * ONE), SCALARS)
+    assert state["m"].item() == pytest.approx(0.5 * 4 + 0.1 * 2)
+    assert delta.item() == -state["m"].item()

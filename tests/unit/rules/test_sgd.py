@@ -30,7 +30,7 @@ def test_plain():
 
 
 def test_l2_is_added_to_the_gradient():
-    assert walk(SGD(coupled=True), [1.0, 1.0], l2=0.5) == [-1.5, -0.75]
+    assert walk(SGD(decays=True), [1.0, 1.0], l2=0.5) == [-1.5, -0.75]
 
 
 def test_heavy_ball():
@@ -50,3 +50,8 @@ def test_scalars_take_lanes():
     h = N(lr=np.array([0.1, 0.2]), momentum=0.9, dampening=np.array([0.5, 0.0]), l2=0.0)
     assert SGD().scalars(h, np.array([1, 2]))["gain"].tolist() == [1.0, 1.0]
     assert SGD().scalars(h, np.array([2, 1]))["gain"].tolist() == [0.5, 1.0]
+
+
+def test_decoupled_decay_leaves_the_buffer_alone():
+    rule = SGD(buffered=True, decays=True, decoupled=True)
+    assert walk(rule, [1.0, 0.0], lr=0.5, momentum=0.5, l2=0.5) == [-0.75, -0.25 - 0.25 * 0.25]

@@ -32,6 +32,7 @@ def pair():
         lambda a, b: a.sign(),
         lambda a, b: a.maximum(b),
         lambda a, b: a.clamp_min(0.1),
+        lambda a, b: a.clamp_max(0.1),
         lambda a, b: 0.9 * a + 0.1 * (b * b),
     ],
 )

@@ -1,3 +1,5 @@
+// Two loops around generated functions: the steps of one lane, and one update of many tensors in place.
+//
 // Steps of one lane: gather the batch, compute the gradient, update, and commit the step if everything is finite.
 //
 // The lane's state exists twice, in the lane's own memory (side 0) and in memory that all lanes share (side 1). A step reads one side and
@@ -84,4 +86,27 @@ static long run(const Job* job, long steps) {
 // All steps of a lane before the next lane: its state stays in the cache.
 extern "C" __attribute__((visibility("default"))) void ravine_run(const Job* const* jobs, long count, long steps, long* taken) {
     for (long i = 0; i < count; ++i) taken[i] = run(jobs[i], steps);
+}
+
+// One update of many tensors in place, a piece at a time: a piece is computed into memory that stays in the first cache and copied back over
+// what was read, so that the function itself never writes what it still reads, and main memory is read and written once.
+//
+// places: for each tensor its value, its gradient and its slots. in, out: the function's pointers, filled in here but for the scalars' and the
+// last output's, which says whether a value was not finite. Returns how many pieces had one.
+extern "C" __attribute__((visibility("default"))) long ravine_update(Function update, long count, const long* sizes, char* const* places,
+                                                                     long fields, long element, long piece, void** in, void** out,
+                                                                     const void* wrong, char* scratch, const void* kernels) {
+    long bad = 0;
+    for (long i = 0; i < count; ++i) {
+        char* const* place = places + i * fields;
+        for (long start = 0; start < sizes[i]; start += piece) {
+            const long n = sizes[i] - start < piece ? sizes[i] - start : piece;
+            for (long f = 0; f < fields; ++f) in[f] = place[f] + start * element;
+            update(n, in, out, scratch, kernels);
+            memcpy(in[0], out[0], n * element);
+            for (long f = 2; f < fields; ++f) memcpy(in[f], out[f - 1], n * element);
+            bad += read(wrong, element) != 0;
+        }
+    }
+    return bad;
 }

@@ -1,6 +1,6 @@
 // Elementary functions without branches, so that loops over them become vectors; the overloads for double call the C library.
 //
-// Errors, measured over all of float's range by tests/unit/fleet/native/test_structures.py: at most 4e-7 relative. NaN passes through,
+// Errors, measured over all of float's range by tests/unit/native/test_structures.py: at most 4e-7 relative. NaN passes through,
 // limits at infinity and at poles are exact, and overflow gives infinity. The coefficients were fitted for this file: weighted minimax
 // by Lawson's iteration in float64, in the forms named beside them. -ffast-math would break them: comparisons with NaN must be false.
 #pragma once

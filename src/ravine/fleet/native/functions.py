@@ -84,6 +84,11 @@ class Function:
         """Where it lies in memory."""
         return ctypes.cast(self._function, ctypes.c_void_p).value
 
+    @property
+    def calls(self) -> bool:
+        """Whether it calls precompiled kernels."""
+        return bool(self._program.calls)
+
     @functools.cached_property
     def scratch_bytes(self) -> int:
         """Memory that it needs besides inputs and outputs."""
@@ -195,8 +200,8 @@ class UpdateFunction(Function):
     """
 
     def __init__(self, rule: Rule, scalars: Sequence[str], shapes: Sequence[tuple[int, ...]], dtype: torch.dtype) -> None:
-        if rule.needs:
-            raise Unsupported(f"its rule needs {', '.join(sorted(rule.needs))}")
+        if not rule.is_plain or any(slot.shape for slot in rule.active_slots):
+            raise Unsupported(f"{rule.name} does more than change every parameter on its own")
         self.is_flat = rule.granularity == "element"
         graph = trace_update(rule, scalars, [(FLAT_LENGTH,)] if self.is_flat else shapes, dtype)
         super().__init__(generate(graph, "ravine_update", dtype, symbolic=FLAT_LENGTH if self.is_flat else None), dtype)
@@ -215,7 +220,7 @@ class UpdateFunction(Function):
             return [0.1 + torch.rand(shape, generator=generator, dtype=self.dtype) for shape in shapes]
 
         p, g, slots = random(), random(), [random() for _ in rule.active_slots]
-        hypers = SimpleNamespace(**{hyper.symbol: hyper.default for hyper in rule.hypers})
+        hypers = SimpleNamespace(**{hyper.symbol: hyper.default for hyper in rule.hypers}, peak_lr=rule.hypers[0].default)
         numbers = {name: torch.tensor(float(value), dtype=self.dtype) for name, value in rule.scalars(hypers, 3).items()}
         symbols = [slot.symbol for slot in rule.active_slots]
         new, states, wrong = (

@@ -1,0 +1,55 @@
+import doctest
+
+import pytest
+import torch
+
+from ravine import optim
+from ravine.base.errors import InputError, UnknownNameError
+from ravine.optim import creating
+from ravine.rules import REGISTRY
+
+
+def leaf():
+    return torch.nn.Parameter(torch.ones(2))
+
+
+def test_examples():
+    result = doctest.testmod(creating)
+    assert result.attempted > 0
+    assert result.failed == 0
+
+
+def test_create_knows_every_registry_name():
+    assert optim.names() == tuple(REGISTRY)
+    for name in optim.names():
+        optimizer = optim.create(name, [leaf()])
+        assert optimizer.rule is REGISTRY[name].rule
+        assert optimizer.defaults["lr"] == REGISTRY[name].defaults["lr"]
+
+
+def test_presets_of_a_name_can_be_changed():
+    assert optim.create("momentum", [leaf()]).defaults["momentum"] == 0.9
+    assert optim.create("momentum", [leaf()], momentum=0.5).defaults["momentum"] == 0.5
+    assert optim.create("nesterov", [leaf()]).defaults["nesterov"] is True
+    assert optim.create("nesterov", [leaf()], nesterov=False).defaults["nesterov"] is False
+
+
+def test_create_takes_torchs_names_and_the_rules_symbols():
+    assert optim.create("adam", [leaf()], betas=(0.5, 0.6)).defaults["betas"] == (0.5, 0.6)
+    assert optim.create("adam", [leaf()], beta2=0.6).defaults["betas"] == (0.9, 0.6)
+    assert optim.create("adam", [leaf()], l2=0.1).defaults["weight_decay"] == 0.1
+    assert optim.create("adam", [leaf()], amsgrad=True, driver="foreach", maximize=True).defaults["driver"] == "foreach"
+
+
+def test_create_refuses_two_names_of_one_setting():
+    with pytest.raises(InputError, match="l2 and weight_decay for 'adam': two names of one setting"):
+        optim.create("adam", [leaf()], l2=0.1, weight_decay=0.1)
+    with pytest.raises(InputError, match="beta1 and betas"):
+        optim.create("adam", [leaf()], beta1=0.1, betas=(0.1, 0.9))
+
+
+def test_create_offers_the_nearest_name():
+    with pytest.raises(UnknownNameError, match="no optimizer is called 'addam'; did you mean 'adam'"):
+        optim.create("addam", [leaf()])
+    with pytest.raises(UnknownNameError, match="no setting of 'lion' is called 'beta'; did you mean"):
+        optim.create("lion", [leaf()], beta=0.1)
