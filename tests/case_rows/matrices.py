@@ -1,5 +1,7 @@
 """Rows of rules that look at whole tensors and matrices."""
 
+import math
+
 import torch
 
 from case_rows.adaptive import _timm
@@ -19,7 +21,8 @@ class AdamTurned(torch.optim.AdamW):
     """torch's AdamW in the eigenbases of the first gradient, which itself moves nothing: SOAP whose bases never turn."""
 
     def step(self, closure=None):
-        (param,) = self.param_groups[0]["params"]
+        (group,) = self.param_groups
+        (param,) = group["params"]
         if "bases" not in self.defaults:
             rows = [param.grad.movedim(axis, 0).flatten(1) for axis in range(param.ndim)] if param.ndim > 1 else []
             self.defaults["bases"] = [torch.linalg.eigh(row @ row.T)[1] for row in rows]
@@ -29,6 +32,9 @@ class AdamTurned(torch.optim.AdamW):
         for basis in bases:
             weight, gradient = (torch.tensordot(x, basis, dims=([0], [0])) for x in (weight, gradient))
         param.data, param.grad = weight, gradient
+        # torch adds eps after the correction of the bias, SOAP before.
+        group["taken"] = group.get("taken", 0) + 1
+        group["eps"] = 1e-8 / math.sqrt(1 - group["betas"][1] ** group["taken"])
         super().step()
         for basis in bases:
             param.data = torch.tensordot(param.data, basis, dims=([0], [1]))
@@ -36,8 +42,7 @@ class AdamTurned(torch.optim.AdamW):
 
 def _turned(settings, params):
     betas = settings.get("betas", (0.95, 0.95))
-    # Its eps is added after the correction of the bias, ours before.
-    return AdamTurned(params, betas=betas, eps=0.0, weight_decay=0.0)
+    return AdamTurned(params, betas=betas, weight_decay=0.0)
 
 
 class LateAdagrad(torch.optim.Adagrad):
@@ -46,7 +51,7 @@ class LateAdagrad(torch.optim.Adagrad):
     def step(self, closure=None):
         (param,) = self.param_groups[0]["params"]
         if self.state[param]["sum"].shape != param.shape:
-            self.state[param]["sum"] = torch.zeros_like(param)
+            self.state[param]["sum"] = torch.full_like(param, 1e-4)
         return super().step(closure)
 
 
@@ -76,10 +81,13 @@ def _optax_lars(settings):
 
 
 def _optax_muon(settings):
+    import jax
     import optax
 
     given = {"weight_decay": settings["weight_decay"], "nesterov": settings.get("nesterov", True), "eps": settings.get("eps", 1e-7)}
-    return optax.contrib.muon(1.0, beta=settings.get("momentum", 0.95), consistent_rms=0.2, **given)
+    muon = optax.contrib.muon(1.0, beta=settings.get("momentum", 0.95), consistent_rms=0.2, **given)
+    # Its loop would be compiled anew at every step.
+    return optax.GradientTransformation(muon.init, jax.jit(muon.update))
 
 
 def _optax_adamw(settings):
@@ -108,13 +116,15 @@ _TENSORS = (
          None, None, lamb.update, _timm("lamb", "Lamb", max_grad_norm=None), note="optax has neither option"),
     Case("lars", "lars", {"lr": 0.5, **_TRUST}, {"weight_decay": 0.1}, None, None, lars.update,
          note="timm and optax have lr outside the momentum; the rows below"),
-    Case("lars-timm", "lars", {"lr": 0.5, "weight_decay": 0.1, "lr_outside": True, "momentum": 0.9, **_TRUST}, {"momentum": 0.5}, None, None, lars.update,
-         _timm("lars", "Lars", {"trust_coefficient": "trust_coeff"}, always_adapt=True), note="optax divides by the norm of the sum"),
+    Case("lars-timm", "lars", {"lr": 0.5, "weight_decay": 0.1, "lr_outside": True, "momentum": 0.9, **_TRUST}, {"momentum": 0.5},
+         None, None, lars.update, _timm("lars", "Lars", {"trust_coefficient": "trust_coeff"}, always_adapt=True),
+         note="optax divides by the norm of the sum"),
     Case("lars-optax", "lars", {"lr": 0.5, "weight_decay": 0.1, "lr_outside": True, "norm_of_sum": True, **_TRUST}, {"weight_decay": 0.3},
          None, _optax_lars, lars.update),
     Case("lars-skips-vectors", "lars", {"lr": 0.05, "skips_vectors": True, **_TRUST}, {"weight_decay": 0.1}, None, None, lars.update,
          note="in this form in no library that is installed"),
-    Case("larc", "lars", {"lr": 0.5, "weight_decay": 0.1, "lr_outside": True, "trust_clip": True, "trust_coefficient": 2.0, "momentum": 0.0},
+    Case("larc", "lars",
+         {"lr": 0.5, "weight_decay": 0.1, "lr_outside": True, "trust_clip": True, "trust_coefficient": 2.0, "momentum": 0.0},
          {"weight_decay": 0.3}, timm=_timm("lars", "Lars", {"trust_coefficient": "trust_coeff"}), note="timm's option"),
     Case("adafactor", "adafactor", {"lr": 0.3}, {"beta2_decay": -0.5}, torch.optim.Adafactor, None, adafactor.update,
          note=_OPTAX_RATE, shapes=_NO_EMPTY),
@@ -140,13 +150,13 @@ _OF_MATRICES = (
          shapes=_SQUARE),
     Case("soap-often", "soap", {"lr": 0.02, "precondition_frequency": 1}, {"precondition_frequency": 3, "normalize_grads": True},
          None, None, soap.update, note="as above", shapes=_SQUARE),
-    Case("soap-fixed-bases", "soap", {"lr": 0.02, "precondition_frequency": 1000, "eps": 0.0, "weight_decay": 0.0}, {"lr": 0.01},
+    Case("soap-fixed-bases", "soap", {"lr": 0.02, "precondition_frequency": 1000, "weight_decay": 0.0}, {"lr": 0.01},
          None, None, soap.update, _turned, note="torch's AdamW in turned coordinates", shapes=_SQUARE),
-    Case("shampoo", "shampoo", {"lr": 0.1}, {"weight_decay": 0.1, "momentum": 0.9}, None, None, shampoo.update, note="in no library installed",
-         shapes=_FLAT),
+    Case("shampoo", "shampoo", {"lr": 0.1}, {"weight_decay": 0.1, "momentum": 0.9}, None, None, shampoo.update,
+         note="in no library installed", shapes=_FLAT),
     Case("shampoo-options", "shampoo", {"lr": 0.01, "precondition_frequency": 3, "beta2": 0.9, "exponent_override": 3.0},
          {"grafted": True}, None, None, shampoo.update, note="as above", shapes=_FLAT),
-    Case("shampoo-single", "shampoo", {"lr": 0.1, "eps": 0.0}, {"lr": 0.02}, None, None, shampoo.update, _adagrad,
+    Case("shampoo-single", "shampoo", {"lr": 0.1}, {"lr": 0.02}, None, None, shampoo.update, _adagrad,
          note="torch's Adagrad, which Shampoo is for one number", shapes=_SINGLE),
 )  # fmt: skip
 

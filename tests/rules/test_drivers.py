@@ -35,7 +35,13 @@ def test_buckets_split_where_they_overflow(monkeypatch):
     assert same(values(loop), values(listed))
 
 
-@every_case
+def compiled_cases():
+    """Every row; by default one a family is compiled, which takes seconds, and matrix functions take a minute each."""
+    usual = {"sgd", "momentum", "adamw", "adam-amsgrad", "lion", "lamb", "adafactor", "prodigy", "schedule_free_adamw", "sophia_h"}
+    return [pytest.param(case, id=case.id, marks=() if case.id in usual else pytest.mark.slow) for case in CASES]
+
+
+@pytest.mark.parametrize("case", compiled_cases())
 @pytest.mark.compile
 def test_compiled_stays_within_rounding_and_never_recompiles(case):
     shapes = ((4, 3), (), (0, 2))

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from ravine.optim import _storage, quantised
 from ravine.optim._drivers import _buckets, compute_dtype, foreach, per_tensor, pick
+from ravine.optim._native_driver import native_step
 from ravine.rules._rule import Rule, State
 from ravine.rules._step import Symbols
 
@@ -35,10 +36,12 @@ def run(name: str, rule: Rule, scalars: Mapping[str, Any], params: list[Tensor],
         grads: as many gradients.
         kept: as many dictionaries as `ravine.optim._storage` describes them.
     """
-    if all(_storage.is_plain(own) for own in kept):
+    if _storage.is_plain(kept):
         return pick(name, rule)(rule, scalars, params, grads, kept)
     if name == "compiled":
         return _compiled(rule, scalars, params, grads, kept)
+    if name == "native" and native_step(rule, scalars, params, grads, kept, scale=_storage.SCALE):
+        return kept
     pairs = [_storage.opened(param, own) for param, own in zip(params, kept, strict=True)]
     weights = [p for p, _ in pairs]
     updated = pick(name, rule)(rule, scalars, weights, [grad.to(weights[0].dtype) for grad in grads], [slots for _, slots in pairs])

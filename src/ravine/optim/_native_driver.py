@@ -20,20 +20,40 @@ PLAIN = (Tensor, torch.nn.Parameter, torch.nn.Buffer)
 """Types whose memory is what they say; others (DTensor, quantised weights) hold theirs elsewhere."""
 
 
-def native_step(rule: Rule, scalars: Mapping[str, Any], params: Sequence[Tensor], grads: Sequence[Tensor], states: Sequence[State]) -> bool:
+def native_step(
+    rule: Rule,
+    scalars: Mapping[str, Any],
+    params: Sequence[Tensor],
+    grads: Sequence[Tensor],
+    states: Sequence[State],
+    *,
+    scale: str = "",
+) -> bool:
     """Take the step in place.
+
+    Args:
+        rule: of the step.
+        scalars: of the rule.
+        params: to change.
+        grads: as many gradients.
+        states: slots by symbol; float32 parameters may have slots in 8-bit codes.
+        scale: appended to a symbol, the name of its scales among the states; where it is empty, there are no codes.
 
     Returns:
         Whether it could be taken; if not, nothing has changed.
     """
-    slots = ((t, p) for p, state in zip(params, states, strict=True) for t in state.values())
-    if not all(_is_plain(p) for p in params) or not all(_fits(t, p) for t, p in slots):
+    if rule.granularity != "element" or not params:
         return False
-    update = _update(type(rule), rule.key[1], tuple(scalars), params[0].dtype)
+    symbols, dtype = [slot.symbol for slot in rule.active_slots], params[0].dtype
+    for p, state in zip(params, states, strict=True):
+        if not _is_plain(p) or not _is_laid_out(p, state, symbols, scale):
+            return False
+    update = _update(type(rule), rule.key[1], tuple(scalars), dtype)
     if update is None:
         return False
     alike = [g if _fits(g, p) else torch.empty_like(p).copy_(g) for p, g in zip(params, grads, strict=True)]
-    update.step(params, alike, states, scalars)
+    scales = [{s: state[s + scale] for s in symbols if s + scale in state} for state in states] if scale else ()
+    update.step(params, alike, states, scalars, scales)
     # Autograd must hear that values have changed under it, as it does of torch's own in-place steps.
     torch.autograd.graph.increment_version(params)
     return True
@@ -51,10 +71,20 @@ def _update(kind: type[Rule], flags: tuple[str, ...], scalars: tuple[str, ...], 
 
 
 def _is_plain(t: Tensor) -> bool:
-    is_dense = t.is_contiguous() or t.is_contiguous(memory_format=torch.channels_last)
-    return type(t) in PLAIN and t.device.type == "cpu" and is_dense
+    return type(t) in PLAIN and t.device.type == "cpu" and (t.is_contiguous() or t.is_contiguous(memory_format=torch.channels_last))
+
+
+def _is_laid_out(p: Tensor, state: State, symbols: Sequence[str], scale: str) -> bool:
+    """Whether a parameter's slots lie in memory as it does, those in codes included."""
+    coded = 0
+    for symbol in symbols:
+        if scale and symbol + scale in state:
+            coded += 1
+        elif not _fits(state[symbol], p):
+            return False
+    return len(state) == len(symbols) + coded and (not coded or p.is_contiguous())
 
 
 def _fits(t: Tensor, p: Tensor) -> bool:
     """Whether a tensor lies in memory as a parameter does."""
-    return type(t) in PLAIN and t.dtype == p.dtype and t.device == p.device and t.shape == p.shape and t.stride() == p.stride()
+    return t.dtype is p.dtype and t.stride() == p.stride() and t.shape == p.shape and type(t) in PLAIN and t.device == p.device

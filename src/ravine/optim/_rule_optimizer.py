@@ -35,6 +35,7 @@ class Batch:
         group: their group.
         params: the parameters.
         grads: their gradients, the sign turned where the group maximises.
+        states: their entries in the optimizer's state.
     """
 
     rule: Rule
@@ -42,6 +43,7 @@ class Batch:
     group: dict[str, Any]
     params: list[Tensor]
     grads: list[Tensor]
+    states: list[dict[str, Any]]
 
 
 class RuleOptimizer(torch.optim.Optimizer):
@@ -54,7 +56,7 @@ class RuleOptimizer(torch.optim.Optimizer):
         params: parameters, named parameters, or dictionaries that describe groups.
         settings: the rule's hypers and flags under torch's keys.
         maximize: climb instead of descend.
-        driver: "auto", "per_tensor", "foreach" or "compiled".
+        driver: "auto", "per_tensor", "foreach", "compiled" or "native".
 
     Raises:
         InputError: a setting, or a parameter that is complex, not floating or given twice.
@@ -77,6 +79,15 @@ class RuleOptimizer(torch.optim.Optimizer):
         everything: dict[str, Any] = {**_storage.DEFAULTS, **settings, "maximize": maximize, "driver": driver, **storage}
         _settings.check_group(self.rule, everything, where=type(self).__name__)
         super().__init__(params, _storage.spelt(everything))
+
+    @classmethod
+    def constructor_settings(cls, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Settings by the rule's names as keywords of the constructor, for `create`.
+
+        Args:
+            settings: by torch's names of hypers, names of flags, or keywords already.
+        """
+        return dict(settings)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
@@ -134,10 +145,16 @@ class RuleOptimizer(torch.optim.Optimizer):
             self._step_batches(batches)
         return loss
 
+    def state_dict(self) -> StateDict:
+        """Settings and state under torch's keys, and the rule's name, by which another class refuses them."""
+        return {**super().state_dict(), "rule": self.rule.name}
+
     def load_state_dict(self, state_dict: StateDict) -> None:
         """Take over settings and state saved by this class or by its namesake in `torch.optim`.
 
-        State of bfloat16 and float16 parameters stays float32. The driver stays as constructed.
+        State keeps its bits where it is kept here as it was there, and else takes the format that this optimizer was
+        built with: float32 state is quantised for state_dtype="8bit", codes become float32 without it. Driver,
+        state_dtype and weights stay as constructed.
 
         Args:
             state_dict: what `state_dict()` returned; it shares no tensor with this optimizer afterwards.
@@ -148,6 +165,9 @@ class RuleOptimizer(torch.optim.Optimizer):
         state_dict = dict(state_dict)
         for hook in self._optimizer_load_state_dict_pre_hooks.values():
             state_dict = hook(self, state_dict) or state_dict
+        if state_dict.get("rule", self.rule.name) != self.rule.name:
+            given = f"the state dict is of {state_dict['rule']!r} and this {type(self).__name__} is {self.rule.name!r}"
+            raise InputError(f"{given}: another kind of optimizer saved it. Load it into that kind.", given=state_dict["rule"])
         saved_groups = deepcopy(state_dict["param_groups"])
         self._check_saved(saved_groups)
         state: defaultdict[Any, Any] = defaultdict(dict)
@@ -179,8 +199,9 @@ class RuleOptimizer(torch.optim.Optimizer):
         for index, (group, saved) in enumerate(zip(self.param_groups, saved_groups, strict=True)):
             where = f"{type(self).__name__}, group {index} of the state dict"
             missing = sorted(needed - saved.keys())
-            if missing or (saved.get("decoupled_weight_decay") and self.rule.name == "adam"):
-                given = f"{where} has no {missing[0]!r}" if missing else f"{where} has decoupled weight decay"
+            wrong = {"adam": True, "adamw": False}.get(self.rule.name)  # torch keeps both under one set of keys
+            if missing or (wrong is not None and saved.get("decoupled_weight_decay") is wrong):
+                given = f"{where} has no {missing[0]!r}" if missing else f"{where} has decoupled_weight_decay={wrong}"
                 raise InputError(f"{given}: another kind of optimizer saved it. Load it into that kind.", given=saved)
             _settings.check_group(self.rule, self._merge(group, saved), where=where)
 
@@ -193,37 +214,64 @@ class RuleOptimizer(torch.optim.Optimizer):
 
     def _batches(self, group: dict[str, Any], params: list[Tensor]) -> Iterator[Batch]:
         """Parameters of a group with what they need for their next step; missing state is created."""
+        if group["driver"] == _settings.CAPTURABLE:
+            yield from self._unseen(group, params)
+            return
         hypers = _settings.read(self.rule, group)
         rule = _settings.rule_of(self.rule, group, hypers)
-        alike: defaultdict[tuple[int, torch.dtype, torch.device], list[Tensor]] = defaultdict(list)
+        storage = Storage.of(group)
+        storage = _state.PLAIN if storage == _state.PLAIN else storage
+        alike: defaultdict[tuple[int, torch.dtype, torch.device], list[tuple[Tensor, dict[str, Any]]]] = defaultdict(list)
         for param in params:
+            # Looking a parameter up costs as much as the rest of this loop: its state is handed on.
             state = self.state[param]
-            _state.prepare(state, param, rule, hypers, Storage.of(group))
-            alike[int(state[_state.STEP]) + 1, param.dtype, param.device].append(param)
+            _state.prepare(state, param, rule, hypers, storage)
+            alike[int(state[_state.STEP]) + 1, param.dtype, param.device].append((param, state))
         peak = _settings.peak_rate(group)
-        for (step, _, _), batch in alike.items():
+        for (step, _, _), members in alike.items():
+            batch, states = [param for param, _ in members], [state for _, state in members]
             grads = [-param.grad if group["maximize"] else param.grad for param in batch]  # type: ignore[operator]
             h = Symbols(**hypers, peak_lr=peak)
-            yield Batch(rule.at(step, h), rule.scalars(h, step), group, batch, grads)  # type: ignore[arg-type]
+            yield Batch(rule.at(step, h), rule.scalars(h, step), group, batch, grads, states)  # type: ignore[arg-type]
+
+    def _unseen(self, group: dict[str, Any], params: list[Tensor]) -> Iterator[Batch]:
+        """The same, each parameter alone and with scalars on its device, so that the host reads neither step nor rate."""
+        hypers = _settings.read_unseen(self.rule, group)
+        # Flags follow from hypers that are numbers; a rate that is a tensor decides nothing.
+        rule = _settings.rule_of(self.rule, group, hypers)
+        for param in params:
+            state = self.state[param]
+            _state.prepare(state, param, rule, hypers)
+            if state[_state.STEP].device != param.device:
+                state[_state.STEP] = state[_state.STEP].to(param.device)
+            scalars = rule.scalars(Symbols(**hypers), state[_state.STEP].double() + 1.0)
+            grad = -param.grad if group["maximize"] else param.grad  # type: ignore[operator]
+            yield Batch(rule, scalars, group, [param], [grad], [state])  # type: ignore[list-item]
 
     def _step_batches(self, batches: Sequence[Batch]) -> None:
         """Run every batch's driver, after a look at all of them where the rule wants one, and store what they return."""
-        states = [[self._slots(batch.rule, param) for param in batch.params] for batch in batches]
+        states = [[self._slots(batch.rule, state) for state in batch.states] for batch in batches]
         extra: State = {}
         if not all(batch.rule.is_plain for batch in batches):
             extra = self._survey(batches, states)
         for batch, own in zip(batches, states, strict=True):
             for piece in _narrow.pieces(batch.group["driver"], batch.rule, batch.params):
-                updated = self._run(batch, extra, piece, own[piece])
+                given = own[piece]
+                updated = self._run(batch, extra, piece, given)
                 # Lets go of the old state piece by piece; all of it beside all of the new would double the memory.
                 own[piece] = [{}] * len(updated)
-                for param, values in zip(batch.params[piece], updated, strict=True):
-                    _state.store(self.state[param], batch.rule, values)
+                if updated is not given:  # else it has been changed in place
+                    for state, values in zip(batch.states[piece], updated, strict=True):
+                        _state.store(state, batch.rule, values)
+                del given
+            torch._foreach_add_([state[_state.STEP] for state in batch.states], 1.0)
 
     def _run(self, batch: Batch, extra: State, piece: slice, kept: list[State]) -> list[State]:
         """One driver's call; element rules see this process's part of a DTensor."""
         params, grads = batch.params[piece], batch.grads[piece]
-        kept = [own | self._keys(Storage.of(batch.group), param) for param, own in zip(params, kept, strict=True)]
+        storage = Storage.of(batch.group)
+        if storage != _state.PLAIN:
+            kept = [own | keys for own, keys in zip(kept, self._keys(storage, params), strict=True)]
         scalars = {**batch.scalars, **extra}
         if not (batch.rule.granularity == "element" and any(_storage.is_sharded(param) for param in params)):
             return _narrow.run(batch.group["driver"], batch.rule, scalars, params, grads, kept=kept)
@@ -235,18 +283,20 @@ class RuleOptimizer(torch.optim.Optimizer):
             for param, values in zip(params, updated, strict=True)
         ]
 
-    def _keys(self, storage: Storage, param: Tensor) -> State:
-        """The key of what is rounded by chance for this parameter at this step."""
+    def _keys(self, storage: Storage, params: Sequence[Tensor]) -> list[State]:
+        """For each parameter, the key of what is rounded by chance at this step."""
+        keys: list[State] = [{} for _ in params]
         names = [_storage.KEY] * (storage.state_dtype == _storage.BFLOAT16)
-        names += [_storage.WEIGHT_KEY] * (storage.weights == "stochastic" and _storage.is_narrow(param))
-        if not names:
-            return {}
-        position = next(place for place, (_, _, own) in enumerate(self._places()) if own is param)
-        key = rounding.key_of(storage.seed, int(self.state[param][_state.STEP]) + 1, position) + _storage.offset(param)
-        return dict.fromkeys(names, torch.tensor(rounding.signed(key), dtype=torch.int32, device=param.device))
+        names += [_storage.WEIGHT_KEY] * (storage.weights == "stochastic" and _storage.is_narrow(params[0]))
+        places = {id(param): place for place, (_, _, param) in enumerate(self._places())} if names else {}
+        for own, param in zip(keys, params if names else (), strict=bool(names)):
+            step = int(self.state[param][_state.STEP]) + 1
+            key = rounding.key_of(storage.seed, step, places[id(param)]) + _storage.offset(param)
+            own.update(dict.fromkeys(names, torch.tensor(rounding.signed(key), dtype=torch.int32, device=param.device)))
+        return keys
 
-    def _slots(self, rule: Rule, param: Tensor) -> State:
-        return _state.kept(self.state[param], rule)
+    def _slots(self, rule: Rule, state: Mapping[str, Any]) -> State:
+        return _state.kept(state, rule)
 
     def _survey(self, batches: Sequence[Batch], states: Sequence[list[State]]) -> State:
         """Measure all parameters; slots that are new already go into `states`, the lane's own into the groups."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from ravine.base._checks import number, unknown_name
@@ -10,6 +11,7 @@ from ravine.base.errors import InputError
 from ravine.optim import _storage
 from ravine.optim._drivers import DRIVERS
 from ravine.rules._rule import Hyper, Rule
+from ravine.rules._step import Symbols
 from ravine.rules.registry import check, with_flags
 
 TORCH_SWITCHES = ("foreach", "fused", "capturable", "differentiable", "decoupled_weight_decay")
@@ -18,6 +20,10 @@ TORCH_SWITCHES = ("foreach", "fused", "capturable", "differentiable", "decoupled
 
 LR_SCALE = "lr_scale"
 """Key of a param group, for every class: its rate is `lr * lr_scale`. Schedulers act on `lr` and leave it alone."""
+
+
+CAPTURABLE = "capturable"
+"""The driver of torch's `capturable=True`: nothing of a step is read by the host, so that a CUDA graph can hold it."""
 
 
 def switches(rule: type[Rule]) -> tuple[str, ...]:
@@ -46,6 +52,37 @@ def read(rule: type[Rule], group: Mapping[str, Any]) -> dict[str, float]:
     return hypers | {"lr": hypers["lr"] * float(group.get(LR_SCALE, 1.0))}
 
 
+def read_unseen(rule: type[Rule], group: Mapping[str, Any]) -> dict[str, Any]:
+    """Every hyper of a group by symbol and the peak rate, tensors as tensors: their values are not looked at."""
+    hypers = {hyper.symbol: _value(hyper, group) for hyper in rule.hypers}
+    scale = group.get(LR_SCALE, 1.0)
+    return hypers | {"lr": hypers["lr"] * scale, "peak_lr": group.get("initial_lr", group["lr"]) * scale}
+
+
+def check_capturable(rule: type[Rule], group: Mapping[str, Any], *, where: str) -> None:
+    """Refuse the capturable driver where a step cannot do without the host.
+
+    Raises:
+        InputError: with `where` in its message.
+    """
+    if group["driver"] != CAPTURABLE:
+        return
+    reason = ""
+    if not rule_of(rule, group, read(rule, group)).is_plain:
+        reason = f"{rule.name} decides on the host what a step does"
+    elif _storage.Storage.of(group) != _storage.Storage():
+        reason = "state and weights are kept in other formats than the arithmetic's"
+    else:
+        try:
+            t = torch.ones((), dtype=torch.float64)
+            rule_of(rule, group, read(rule, group)).scalars(Symbols(**read(rule, group), peak_lr=peak_rate(group)), t)
+        except TypeError as error:
+            reason = str(error)
+    if reason:
+        allowed = f"must be one of 'auto', {', '.join(repr(name) for name in DRIVERS if name != CAPTURABLE)}"
+        raise InputError(f"driver='capturable' for {where}: {allowed}, for {reason}. Leave capturable out.", given=CAPTURABLE)
+
+
 def peak_rate(group: Mapping[str, Any]) -> float:
     """A group's rate before any schedule, scaled: what a scheduler of torch remembers, or the rate itself."""
     return float(group.get("initial_lr", group["lr"])) * float(group.get(LR_SCALE, 1.0))
@@ -72,6 +109,7 @@ def check_group(rule: type[Rule], group: Mapping[str, Any], *, where: str) -> No
     if LR_SCALE in group:
         number(LR_SCALE, group[LR_SCALE], at_least=0.0, below=float("inf"), where=where, do="Leave it out for 1.")
     rule_of(rule, group, read(rule, group))
+    check_capturable(rule, group, where=where)
 
 
 def refuse_misspelt(rule: type[Rule], keys: Iterable[str], *, where: str) -> None:
@@ -89,6 +127,34 @@ def refuse_misspelt(rule: type[Rule], keys: Iterable[str], *, where: str) -> Non
             raise unknown_name(f"setting of {where}", key, known)
 
 
+def is_by_schedule(decoupled: object, where: str) -> bool:
+    """AdamW's `decoupled` as the rule's flag.
+
+    Raises:
+        InputError: neither word, with `where` in its message.
+    """
+    if decoupled not in ("lr", "schedule"):
+        allowed = "must be 'lr', as in torch, or 'schedule', for a decay that the rate does not multiply"
+        raise InputError(f"decoupled={decoupled!r} for {where}: {allowed}. Leave it out for 'lr'.", given=decoupled)
+    return decoupled == "schedule"
+
+
+def by_schedule_as_word(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings with the rule's flag, where it is there, as `decoupled`.
+
+    Raises:
+        InputError: both are given, or the flag is not a truth value.
+    """
+    kept = {key: value for key, value in settings.items() if key != "schedule_decay"}
+    if "schedule_decay" not in settings:
+        return kept
+    flag = settings["schedule_decay"]
+    if "decoupled" in settings or not isinstance(flag, bool):
+        remedy = "Give only decoupled='lr' or decoupled='schedule'."
+        raise InputError(f"schedule_decay={flag!r} for 'adamw': must be True or False, and without decoupled. {remedy}", given=flag)
+    return kept | {"decoupled": "schedule" if flag else "lr"}
+
+
 def check_driver(name: object) -> None:
     """Refuse a driver that does not exist."""
     if name not in ("auto", *DRIVERS):
@@ -104,15 +170,21 @@ def choose_driver(
     differentiable: bool = False,
 ) -> str:
     """Torch's switches as the name of a driver; those that ravine cannot honour are refused, not ignored."""
-    for name, value in {"fused": fused, "capturable": capturable, "differentiable": differentiable}.items():
-        if value:
-            remedy = "Use driver='compiled' for one fused kernel." if name == "fused" else "Use the class of torch.optim for that."
-            raise InputError(f"{name}={value!r}: ravine has no such form of the step, only None or False is allowed. {remedy}", given=value)
-    if foreach is None:
-        return driver
-    if driver != "auto":
-        raise InputError(f"driver={driver!r} and foreach={foreach!r}: two answers to one question. Give only driver.", given=driver)
-    return "foreach" if foreach else "per_tensor"
+    if differentiable:
+        remedy = "Use the class of torch.optim for that."
+        raise InputError(f"differentiable=True: ravine has no such form of the step, only False is allowed. {remedy}", given=True)
+    named = {"capturable": CAPTURABLE if capturable else "", "fused": "native" if fused else ""}
+    named["foreach"] = "" if foreach is None else "foreach" if foreach else "per_tensor"
+    meant = {name: driver for name, driver in named.items() if driver and not (name == "foreach" and not foreach and capturable)}
+    if len(meant) > 1:
+        given = " and ".join(f"{name}=True" for name in meant)
+        raise InputError(f"{given}: two answers to one question. Give only one of them.", given=tuple(meant))
+    for name, other in meant.items():
+        if driver not in ("auto", other):
+            value = True if name != "foreach" else foreach
+            raise InputError(f"driver={driver!r} and {name}={value!r}: two answers to one question. Give only driver.", given=driver)
+        return other
+    return driver
 
 
 def refuse_unknown(kind: str, given: Iterable[str], known: Iterable[str]) -> None:
@@ -160,4 +232,6 @@ def _one_number(hyper: Hyper, rule: type[Rule], group: Mapping[str, Any], where:
     if isinstance(value, Tensor) and value.numel() != 1:
         size = f"a tensor of shape {tuple(value.shape)}"
         raise InputError(f"{hyper.group_key} for {where} is {size}: must be a number or a tensor with one element.", given=value)
+    if isinstance(value, (str, bool)):
+        raise InputError(f"{hyper.group_key}={value!r} for {where}: must be a number. Give one such as {hyper.default:g}.", given=value)
     return value

@@ -27,6 +27,8 @@ def prepare(state: dict[str, Any], param: Tensor, rule: Rule, hypers: Mapping[st
     none; they stand for "not the first step".
     """
     slots = rule.active_slots
+    if storage is PLAIN and STEP in state and all(slot.key in state and state[slot.key] is not None for slot in slots):
+        return
     missing = [slot for slot in slots if state.get(slot.key) is None]
     if slots and len(missing) == len(slots):
         state[STEP] = step_tensor(0.0)
@@ -43,16 +45,17 @@ def prepare(state: dict[str, Any], param: Tensor, rule: Rule, hypers: Mapping[st
 def kept(state: Mapping[str, Any], rule: Rule) -> State:
     """What a step needs of a parameter's state, named as in `ravine.optim._storage`."""
     own = {slot.symbol: state[slot.key] for slot in rule.active_slots}
+    if len(state) == 1 + len(own):  # nothing but a step count beside: what most steps find, and quickly
+        return own
     scales = {slot.symbol + SCALE: state[slot.key + SCALE] for slot in rule.active_slots if slot.key + SCALE in state}
     return own | scales | {name: state[name] for name in (MASTER, COMPENSATION) if name in state}
 
 
 def store(state: dict[str, Any], rule: Rule, values: State) -> None:
-    """Put what a step left under torch's keys, and count the step."""
+    """Put what a step left under torch's keys."""
     for slot in rule.active_slots:
         state |= {slot.key + end: values[slot.symbol + end] for end in ("", SCALE) if slot.symbol + end in values}
     state |= {name: values[name] for name in (MASTER, COMPENSATION) if name in values}
-    state[STEP] += 1
 
 
 def load(saved: Mapping[str, Any], param: Tensor, rule: type[Rule], *, where: str, storage: Storage = PLAIN) -> dict[str, Any]:
@@ -63,7 +66,7 @@ def load(saved: Mapping[str, Any], param: Tensor, rule: type[Rule], *, where: st
     as None counts as missing.
 
     Raises:
-        InputError: a slot's shape is not the parameter's, or its 8-bit codes are in blocks of another size.
+        InputError: a slot is missing, its shape is not the parameter's, or its 8-bit codes are in blocks of another size.
     """
     slots = {slot.key: slot for slot in rule.slots if not slot.of_lane}
     state: dict[str, Any] = {}
@@ -78,6 +81,10 @@ def load(saved: Mapping[str, Any], param: Tensor, rule: type[Rule], *, where: st
             state[key] = value.to(param.device, copy=True) if isinstance(value, Tensor) else copy.deepcopy(value)
         elif value is not None:
             state |= _slot(slots[key], saved, param, where, storage)
+    missing = [key for key, slot in slots.items() if not (slot.when or slot.shape) and key not in state and STEP in state]
+    if missing:
+        given = f"the state of {where} in the state dict has no {missing[0]!r}, which {rule.name!r} keeps"
+        raise InputError(f"{given}: another kind of optimizer saved it. Load it into that kind.", given=sorted(saved))
     return state
 
 

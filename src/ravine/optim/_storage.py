@@ -10,7 +10,7 @@ A driver gets, per parameter, a dictionary of what is kept: slots by symbol, and
 What is kept there says by its dtype how it is kept, so that state taken over from a checkpoint needs no second book.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Required, TypedDict
 
@@ -224,9 +224,13 @@ def stored(slots: State, kept: State) -> State:
     return result
 
 
-def is_plain(kept: State) -> bool:
+def is_plain(kept: Sequence[State]) -> bool:
     """Whether a driver can take what is kept as it is."""
-    return all(is_slot(name) and value.dtype not in _NARROW for name, value in kept.items())
+    for own in kept:
+        for name, value in own.items():
+            if value.dtype in _NARROW or not is_slot(name):
+                return False
+    return True
 
 
 def is_slot(name: str) -> bool:

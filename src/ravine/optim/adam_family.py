@@ -21,7 +21,7 @@ class AdaBelief(RuleOptimizer):
         weight_decay: share of the weight removed per step and unit of lr.
         rectify: scale the first steps as RAdam does; the authors' code does.
         maximize: climb instead of descend.
-        driver: "auto", "per_tensor", "foreach" or "compiled".
+        driver: "auto", "per_tensor", "foreach", "compiled" or "native".
         storage: state_dtype, weights and seed; see `StateOptions`.
 
     Example:
@@ -65,7 +65,7 @@ class Adan(RuleOptimizer):
         no_prox: shrink the weights as AdamW does instead of dividing them.
         uncorrected: start the means at their first values, as the paper does, instead of correcting for zero.
         maximize: climb instead of descend.
-        driver: "auto", "per_tensor", "foreach" or "compiled".
+        driver: "auto", "per_tensor", "foreach", "compiled" or "native".
         storage: state_dtype, weights and seed; see `StateOptions`.
 
     Example:
@@ -111,7 +111,7 @@ class AdEMAMix(RuleOptimizer):
         eps: added to the root of the corrected second moment.
         weight_decay: share of the weight removed per step and unit of lr.
         maximize: climb instead of descend.
-        driver: "auto", "per_tensor", "foreach" or "compiled".
+        driver: "auto", "per_tensor", "foreach", "compiled" or "native".
         storage: state_dtype, weights and seed; see `StateOptions`.
 
     Example:
@@ -166,7 +166,7 @@ class ADOPT(RuleOptimizer):
         clip: exponent with which the bound of a normalised gradient grows with the step.
         unclipped: do not bound the normalised gradient.
         maximize: climb instead of descend.
-        driver: "auto", "per_tensor", "foreach" or "compiled".
+        driver: "auto", "per_tensor", "foreach", "compiled" or "native".
         storage: state_dtype, weights and seed; see `StateOptions`.
 
     Example:
@@ -221,7 +221,7 @@ class SoftAdam(RuleOptimizer):
         weight_decay: share of the weight removed per step and unit of lr.
         nesterov: look ahead along the first moment; the authors' code does.
         maximize: climb instead of descend.
-        driver: "auto", "per_tensor", "foreach" or "compiled".
+        driver: "auto", "per_tensor", "foreach", "compiled" or "native".
         storage: state_dtype, weights and seed; see `StateOptions`.
 
     Example:

@@ -27,10 +27,10 @@ class Adadelta(RuleOptimizer):
         eps: added inside both roots.
         weight_decay: coupled L2 coefficient, added to the gradient.
         foreach: torch's word for the driver: True is "foreach", False is "per_tensor".
-        capturable: torch's; only False is accepted.
+        capturable: torch's; nothing of a step is read by the host, so that a CUDA graph can hold it.
         maximize: climb instead of descend.
         differentiable: torch's; only False is accepted.
-        driver: "auto", "per_tensor", "foreach" or "compiled".
+        driver: "auto", "per_tensor", "foreach", "compiled" or "native".
         storage: state_dtype, weights and seed; see `StateOptions`.
 
     Example:
@@ -76,8 +76,9 @@ class Adamax(RuleOptimizer):
         weight_decay: coupled L2 coefficient, added to the gradient.
         foreach: torch's word for the driver: True is "foreach", False is "per_tensor".
         maximize: climb instead of descend.
-        differentiable, capturable: torch's; only False is accepted.
-        driver: "auto", "per_tensor", "foreach" or "compiled".
+        differentiable: torch's; only False is accepted.
+        capturable: torch's; nothing of a step is read by the host, so that a CUDA graph can hold it.
+        driver: "auto", "per_tensor", "foreach", "compiled" or "native".
         storage: state_dtype, weights and seed; see `StateOptions`.
 
     Example:
@@ -132,8 +133,9 @@ class NAdam(_Decoupling):
         decoupled_weight_decay: take the L2 term from the weights instead, multiplied by lr.
         foreach: torch's word for the driver: True is "foreach", False is "per_tensor".
         maximize: climb instead of descend.
-        capturable, differentiable: torch's; only False is accepted.
-        driver: "auto", "per_tensor", "foreach" or "compiled".
+        capturable: torch's; nothing of a step is read by the host, so that a CUDA graph can hold it.
+        differentiable: torch's; only False is accepted.
+        driver: "auto", "per_tensor", "foreach", "compiled" or "native".
         storage: state_dtype, weights and seed; see `StateOptions`.
 
     Example:
@@ -199,8 +201,9 @@ class RAdam(_Decoupling):
         decoupled_weight_decay: take the L2 term from the weights instead, multiplied by lr.
         foreach: torch's word for the driver: True is "foreach", False is "per_tensor".
         maximize: climb instead of descend.
-        capturable, differentiable: torch's; only False is accepted.
-        driver: "auto", "per_tensor", "foreach" or "compiled".
+        capturable: torch's; nothing of a step is read by the host, so that a CUDA graph can hold it.
+        differentiable: torch's; only False is accepted.
+        driver: "auto", "per_tensor", "foreach", "compiled" or "native".
         storage: state_dtype, weights and seed; see `StateOptions`.
 
     Example:

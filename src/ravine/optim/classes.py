@@ -1,5 +1,6 @@
 """The drop-in classes whose namesakes stand in `torch.optim`, and Lion: their constructors, position by position, over ravine's rules."""
 
+from collections.abc import Mapping
 from typing import Any, Unpack
 
 from torch import Tensor
@@ -24,9 +25,10 @@ class SGD(RuleOptimizer):
         nesterov: look ahead along the buffer; needs momentum and no dampening.
         maximize: climb instead of descend.
         foreach: torch's word for the driver: True is "foreach", False is "per_tensor".
-        differentiable, fused: torch's; only their off values are accepted.
+        differentiable: torch's; only its off value is accepted.
+        fused: torch's word for the driver: True is "native".
         decoupled: take the L2 term from the weights instead, multiplied by lr (SGDW).
-        driver: "auto", "per_tensor", "foreach" or "compiled".
+        driver: "auto", "per_tensor", "foreach", "compiled" or "native".
         storage: state_dtype, weights and seed; see `StateOptions`.
 
     Example:
@@ -76,8 +78,9 @@ class Adagrad(RuleOptimizer):
         eps: added to the root of the sum.
         foreach: torch's word for the driver: True is "foreach", False is "per_tensor".
         maximize: climb instead of descend.
-        differentiable, fused: torch's; only their off values are accepted.
-        driver: "auto", "per_tensor", "foreach" or "compiled".
+        differentiable: torch's; only its off value is accepted.
+        fused: torch's word for the driver: True is "native".
+        driver: "auto", "per_tensor", "foreach", "compiled" or "native".
         storage: state_dtype, weights and seed; see `StateOptions`.
 
     Example:
@@ -142,14 +145,14 @@ class RMSprop(RuleOptimizer):
         weight_decay: coupled L2 coefficient, added to the gradient.
         momentum: share of the buffer of updates kept at each step.
         centered: divide by the standard deviation instead of the root mean square.
-        capturable: torch's; only False is accepted.
+        capturable: torch's; nothing of a step is read by the host, so that a CUDA graph can hold it.
         foreach: torch's word for the driver: True is "foreach", False is "per_tensor".
         maximize: climb instead of descend.
         differentiable: torch's; only False is accepted.
         eps_inside: add eps under the root, as TensorFlow and optax do.
         ones: start the running mean of squares at 1, as TensorFlow 1 does.
         lr_in_momentum: multiply by lr before the momentum buffer, as TensorFlow does.
-        driver: "auto", "per_tensor", "foreach" or "compiled".
+        driver: "auto", "per_tensor", "foreach", "compiled" or "native".
         storage: state_dtype, weights and seed; see `StateOptions`.
 
     Example:
@@ -202,10 +205,12 @@ class Adam(RuleOptimizer):
         amsgrad: divide by the largest second moment so far.
         foreach: torch's word for the driver: True is "foreach", False is "per_tensor".
         maximize: climb instead of descend.
-        capturable, differentiable, fused: torch's; only their off values are accepted.
+        capturable: torch's; nothing of a step is read by the host, so that a CUDA graph can hold it.
+        differentiable: torch's; only False is accepted.
+        fused: torch's word for the driver: True is "native".
         decoupled_weight_decay: torch's; only False is accepted, the other is `AdamW`.
         corrected_maximum: take amsgrad's maximum over the corrected second moments, as optax does.
-        driver: "auto", "per_tensor", "foreach" or "compiled".
+        driver: "auto", "per_tensor", "foreach", "compiled" or "native".
         storage: state_dtype, weights and seed; see `StateOptions`.
 
     Example:
@@ -255,14 +260,16 @@ class AdamW(RuleOptimizer):
         lr: learning rate; a number or a one-element tensor.
         betas: shares of the first and of the second moment kept at each step.
         eps: added to the root of the corrected second moment.
-        weight_decay: share of the weight removed per step and unit of lr, or per step with schedule_decay.
+        weight_decay: share of the weight removed per step and unit of lr, or per step if decoupled from it.
         amsgrad: divide by the largest second moment so far.
         maximize: climb instead of descend.
         foreach: torch's word for the driver: True is "foreach", False is "per_tensor".
-        capturable, differentiable, fused: torch's; only their off values are accepted.
+        capturable: torch's; nothing of a step is read by the host, so that a CUDA graph can hold it.
+        differentiable: torch's; only False is accepted.
+        fused: torch's word for the driver: True is "native".
         corrected_maximum: take amsgrad's maximum over the corrected second moments, as optax does.
-        schedule_decay: multiply the decay by the schedule's factor alone, not by lr.
-        driver: "auto", "per_tensor", "foreach" or "compiled".
+        decoupled: what multiplies the decay: "lr" as in torch, or "schedule" for the schedule's factor alone, as in the paper.
+        driver: "auto", "per_tensor", "foreach", "compiled" or "native".
         storage: state_dtype, weights and seed; see `StateOptions`.
 
     Example:
@@ -292,14 +299,34 @@ class AdamW(RuleOptimizer):
         differentiable: bool = False,
         fused: bool | None = None,
         corrected_maximum: bool = False,
-        schedule_decay: bool = False,
+        decoupled: str = "lr",
         driver: str = "auto",
         **storage: Unpack[StateOptions],
     ) -> None:
         settings = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "amsgrad": amsgrad}
-        settings |= {"corrected_maximum": corrected_maximum, "schedule_decay": schedule_decay}
+        settings |= {"corrected_maximum": corrected_maximum, "schedule_decay": _settings.is_by_schedule(decoupled, "AdamW")}
         driver = _settings.choose_driver(driver, foreach=foreach, fused=fused, capturable=capturable, differentiable=differentiable)
         super().__init__(params, settings, maximize=maximize, driver=driver, **storage)
+
+    @classmethod
+    def constructor_settings(cls, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """See `RuleOptimizer.constructor_settings`: the flag `schedule_decay` is the keyword `decoupled`."""
+        return _settings.by_schedule_as_word(settings)
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """See `RuleOptimizer.add_param_group`; `decoupled` may differ by group, too.
+
+        Args:
+            param_group: `params` and settings.
+
+        Raises:
+            InputError: also for another value of `decoupled`.
+        """
+        if isinstance(param_group, dict) and "decoupled" in param_group:
+            where = f"AdamW, group {len(self.param_groups)}"
+            flag = _settings.is_by_schedule(param_group["decoupled"], where)
+            param_group = {key: value for key, value in param_group.items() if key != "decoupled"} | {"schedule_decay": flag}
+        super().add_param_group(param_group)
 
 
 class Lion(RuleOptimizer):
@@ -311,7 +338,7 @@ class Lion(RuleOptimizer):
         betas: shares of the momentum in the direction and in the next momentum.
         weight_decay: share of the weight removed per step and unit of lr.
         maximize: climb instead of descend.
-        driver: "auto", "per_tensor", "foreach" or "compiled".
+        driver: "auto", "per_tensor", "foreach", "compiled" or "native".
         storage: state_dtype, weights and seed; see `StateOptions`.
 
     Example:

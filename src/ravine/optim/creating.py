@@ -1,5 +1,6 @@
 """Every drop-in class by its rule, and `create`, which makes one by its registry name."""
 
+import inspect
 from collections.abc import Mapping
 from types import MappingProxyType, ModuleType
 from typing import Any
@@ -48,7 +49,9 @@ def create(name: str, params: ParamsT, **settings: Any) -> RuleOptimizer:
     """
     entry = get(name)
     symbols = {hyper.symbol: hyper for hyper in entry.rule.hypers}
-    _settings.refuse_unknown(repr(name), settings, [*symbols, *_settings.known_keys(entry.rule)])
+    kind = CLASSES.get(entry.rule, Wrapped)
+    words = [word for word in inspect.signature(kind).parameters if word not in ("params", "optimizer", "storage", "settings")]
+    _settings.refuse_unknown(repr(name), settings, dict.fromkeys([*symbols, *_settings.known_keys(entry.rule), *words]))
     for symbol, hyper in symbols.items():
         if symbol != hyper.group_key and symbol in settings and hyper.group_key in settings:
             raise InputError(
@@ -57,4 +60,4 @@ def create(name: str, params: ParamsT, **settings: Any) -> RuleOptimizer:
     by_symbol = entry.defaults | {symbol: settings.pop(symbol) for symbol in symbols if symbol in settings}
     presets = _settings.defaults(entry.rule, by_symbol)
     everything = presets | dict(entry.flags) | settings
-    return CLASSES[entry.rule](params, **everything) if entry.rule in CLASSES else Wrapped(params, name, **everything)
+    return Wrapped(params, name, **everything) if kind is Wrapped else kind(params, **kind.constructor_settings(everything))

@@ -1,14 +1,15 @@
 """Sophia's drop-in classes, and the estimates of curvature that they take: squared gradients and Hessian products."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
+from typing import Any, ClassVar, Unpack
 
 import torch
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
 from ravine.base.errors import InputError
-from ravine.optim._rule_optimizer import Batch, RuleOptimizer
+from ravine.optim._rule_optimizer import Batch, RuleOptimizer, _name
+from ravine.optim._storage import StateOptions
 from ravine.rules import sophia
 from ravine.rules._rule import Rule, State
 
@@ -59,16 +60,17 @@ class _Sophia(RuleOptimizer):
         """Keep estimates, one a parameter or None, for the next step."""
         with torch.no_grad():
             found = list(estimates)
-            params = [(index, param) for index, group in enumerate(self.param_groups) for param in group["params"]]
+            params = list(self._places())
             if len(found) != len(params):
                 raise InputError(
                     f"{len(found)} tensors for {len(params)} parameters: must be one each, or None, in the order of the groups."
                 )
-            for (index, param), estimate in zip(params, found, strict=True):
+            for (index, position, param), estimate in zip(params, found, strict=True):
                 if estimate is None:
                     continue
                 if estimate.shape != param.shape:
-                    given = f"a tensor of shape {tuple(estimate.shape)} for a parameter of shape {tuple(param.shape)} of group {index}"
+                    place = _name(self.param_groups[index], index, position)
+                    given = f"a tensor of shape {tuple(estimate.shape)} for {place}, whose shape is {tuple(param.shape)}"
                     raise InputError(f"{given}: must be equal. Give one a parameter, in the order of the groups.", given=estimate.shape)
                 self.state[param][CURVATURE] = estimate.detach().to(torch.promote_types(param.dtype, torch.float32), copy=True)
                 self.param_groups[index]["estimates"] += 1
@@ -83,9 +85,9 @@ class _Sophia(RuleOptimizer):
                 batch.rule = batch.rule._with(refresh=is_new)
                 yield batch
 
-    def _slots(self, rule: Rule, param: Tensor) -> State:
-        slots = super()._slots(rule, param)
-        return slots | {CURVATURE: self.state[param].pop(CURVATURE)} if rule.on("refresh") else slots
+    def _slots(self, rule: Rule, state: MutableMapping[str, Any]) -> State:  # type: ignore[override]  # an estimate is used up
+        slots = super()._slots(rule, state)
+        return slots | {CURVATURE: state.pop(CURVATURE)} if rule.on("refresh") else slots
 
 
 class SophiaG(_Sophia):
@@ -103,7 +105,8 @@ class SophiaG(_Sophia):
         bs: predictions (tokens) in the mean that is the loss; the authors' `step(bs=5120)`.
         eps: least value of the scaled curvature.
         maximize: climb instead of descend.
-        driver: "auto", "per_tensor", "foreach" or "compiled".
+        driver: "auto", "per_tensor", "foreach", "compiled" or "native".
+        storage: state_dtype, weights and seed; see `StateOptions`.
 
     Example:
         >>> import torch
@@ -131,9 +134,10 @@ class SophiaG(_Sophia):
         eps: float = 1e-12,
         maximize: bool = False,
         driver: str = "auto",
+        **storage: Unpack[StateOptions],
     ) -> None:
         settings = {"lr": lr, "betas": betas, "rho": rho, "weight_decay": weight_decay, "bs": bs, "eps": eps, "estimates": 0}
-        super().__init__(params, settings, maximize=maximize, driver=driver)
+        super().__init__(params, settings, maximize=maximize, driver=driver, **storage)
 
     def update_curvature(self, loss: Tensor | None = None) -> None:
         """Keep squared gradients of a loss on sampled labels for the next step.
@@ -169,7 +173,8 @@ class SophiaH(_Sophia):
         weight_decay: share of the weight removed per step and unit of lr.
         eps: least value of the scaled curvature.
         maximize: climb instead of descend.
-        driver: "auto", "per_tensor", "foreach" or "compiled".
+        driver: "auto", "per_tensor", "foreach", "compiled" or "native".
+        storage: state_dtype, weights and seed; see `StateOptions`.
 
     Example:
         >>> import torch
@@ -197,9 +202,10 @@ class SophiaH(_Sophia):
         eps: float = 1e-12,
         maximize: bool = False,
         driver: str = "auto",
+        **storage: Unpack[StateOptions],
     ) -> None:
         settings = {"lr": lr, "betas": betas, "rho": rho, "weight_decay": weight_decay, "eps": eps, "estimates": 0}
-        super().__init__(params, settings, maximize=maximize, driver=driver)
+        super().__init__(params, settings, maximize=maximize, driver=driver, **storage)
 
     def update_curvature(
         self,

@@ -1,16 +1,16 @@
 """The drop-in classes of optimisers that need no tuned rate or no schedule: Prodigy, D-Adaptation, schedule-free."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Unpack
 
 import torch
 from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
 from ravine.base.errors import InputError
-from ravine.optim import _settings
-from ravine.optim._drivers import compute_dtype
+from ravine.optim import _settings, _storage
 from ravine.optim._rule_optimizer import Batch, RuleOptimizer
+from ravine.optim._storage import StateOptions
 from ravine.rules import dadaptation, prodigy, schedule_free
 from ravine.rules._step import Symbols
 
@@ -49,11 +49,12 @@ class _OneDistance(RuleOptimizer):
 
     def _step_batches(self, batches: Sequence[Batch]) -> None:
         # The first batch's scalars are those of the whole model: a group that stands still must not come first.
-        super()._step_batches(sorted(batches, key=lambda batch: float(batch.group["lr"]) == 0))
+        super()._step_batches(sorted(batches, key=lambda batch: _settings.read(self.rule, batch.group)["lr"] == 0))
 
     def _check_agreement(self) -> None:
         name = type(self).__name__
-        rates = [(index, float(group["lr"])) for index, group in enumerate(self.param_groups) if float(group["lr"]) != 0]
+        scaled = [_settings.read(self.rule, group)["lr"] for group in self.param_groups]
+        rates = [(index, rate) for index, rate in enumerate(scaled) if rate != 0]
         for index, rate in rates:
             if rate != rates[0][1]:
                 given = f"lr={rate:g} for {name}, group {index}, where group {rates[0][0]} has lr={rates[0][1]:g}"
@@ -88,7 +89,8 @@ class Prodigy(_OneDistance):
         d_coef: factor on every estimate; the authors tune it where they tune anything.
         growth_rate: most by which the estimate grows at a step; the default is no limit.
         maximize: climb instead of descend.
-        driver: "auto", "per_tensor", "foreach" or "compiled".
+        driver: "auto", "per_tensor", "foreach", "compiled" or "native".
+        storage: state_dtype, weights and seed; see `StateOptions`.
 
     Example:
         >>> import torch
@@ -121,11 +123,12 @@ class Prodigy(_OneDistance):
         growth_rate: float = 1e30,
         maximize: bool = False,
         driver: str = "auto",
+        **storage: Unpack[StateOptions],
     ) -> None:
         settings = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "decouple": decouple}
         settings |= {"use_bias_correction": use_bias_correction, "safeguard_warmup": safeguard_warmup}
         settings |= {"d0": d0, "d_coef": d_coef, "growth_rate": growth_rate}
-        super().__init__(params, settings, maximize=maximize, driver=driver)
+        super().__init__(params, settings, maximize=maximize, driver=driver, **storage)
 
 
 class DAdaptAdam(_OneDistance):
@@ -145,7 +148,8 @@ class DAdaptAdam(_OneDistance):
         growth_rate: most by which the estimate grows at a step; the default is no limit.
         layer_scale: factor on a group's rate, in place of rates that differ.
         maximize: climb instead of descend.
-        driver: "auto", "per_tensor", "foreach" or "compiled".
+        driver: "auto", "per_tensor", "foreach", "compiled" or "native".
+        storage: state_dtype, weights and seed; see `StateOptions`.
 
     Example:
         >>> import torch
@@ -176,10 +180,11 @@ class DAdaptAdam(_OneDistance):
         layer_scale: float = 1.0,
         maximize: bool = False,
         driver: str = "auto",
+        **storage: Unpack[StateOptions],
     ) -> None:
         settings = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "decouple": decouple}
         settings |= {"use_bias_correction": use_bias_correction, "d0": d0, "growth_rate": growth_rate, "layer_scale": layer_scale}
-        super().__init__(params, settings, maximize=maximize, driver=driver)
+        super().__init__(params, settings, maximize=maximize, driver=driver, **storage)
 
     def _remedy(self) -> str:
         return "Give factors between groups as layer_scale."
@@ -214,7 +219,8 @@ class _ScheduleFree(RuleOptimizer):
                         continue
                     c = Symbols(**rule.scalars(Symbols(**hypers, peak_lr=hypers["lr"]), max(1, int(state["step"]))))
                     state[TRAINED] = param.detach().clone()
-                    param.copy_(rule.evaluate(param.to(compute_dtype(param.dtype)), Symbols(**self._slots(rule, param)), c))
+                    weight, slots = _storage.opened(param, self._slots(rule, state))
+                    param.copy_(rule.evaluate(weight, Symbols(**slots), c))
                 group["train_mode"] = False
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -246,7 +252,8 @@ class SGDScheduleFree(_ScheduleFree):
         r: exponent of the step in an iterate's weight.
         weight_lr_power: exponent of the largest rate in an iterate's weight.
         maximize: climb instead of descend.
-        driver: "auto", "per_tensor", "foreach" or "compiled".
+        driver: "auto", "per_tensor", "foreach", "compiled" or "native".
+        storage: state_dtype, weights and seed; see `StateOptions`.
 
     Example:
         >>> import torch
@@ -275,10 +282,11 @@ class SGDScheduleFree(_ScheduleFree):
         weight_lr_power: float = 2.0,
         maximize: bool = False,
         driver: str = "auto",
+        **storage: Unpack[StateOptions],
     ) -> None:
         settings = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "warmup_steps": warmup_steps}
         settings |= {"r": r, "weight_lr_power": weight_lr_power, "train_mode": True}
-        super().__init__(params, settings, maximize=maximize, driver=driver)
+        super().__init__(params, settings, maximize=maximize, driver=driver, **storage)
 
 
 class AdamWScheduleFree(_ScheduleFree):
@@ -298,7 +306,8 @@ class AdamWScheduleFree(_ScheduleFree):
         r: exponent of the step in an iterate's weight.
         weight_lr_power: exponent of the largest rate in an iterate's weight.
         maximize: climb instead of descend.
-        driver: "auto", "per_tensor", "foreach" or "compiled".
+        driver: "auto", "per_tensor", "foreach", "compiled" or "native".
+        storage: state_dtype, weights and seed; see `StateOptions`.
 
     Example:
         >>> import torch
@@ -328,7 +337,8 @@ class AdamWScheduleFree(_ScheduleFree):
         weight_lr_power: float = 2.0,
         maximize: bool = False,
         driver: str = "auto",
+        **storage: Unpack[StateOptions],
     ) -> None:
         settings = {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay, "warmup_steps": warmup_steps}
         settings |= {"r": r, "weight_lr_power": weight_lr_power, "train_mode": True}
-        super().__init__(params, settings, maximize=maximize, driver=driver)
+        super().__init__(params, settings, maximize=maximize, driver=driver, **storage)

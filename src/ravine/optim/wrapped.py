@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.optim.optimizer import ParamsT, StateDict
 
 from ravine.base.errors import InputError
-from ravine.optim import _settings, _state
+from ravine.optim import _settings, _state, _storage
 from ravine.optim._drivers import compute_dtype
 from ravine.optim._rule_optimizer import Batch, RuleOptimizer
 from ravine.rules._ascent import SECOND_GRADIENT, ascents
@@ -40,8 +40,9 @@ class Wrapped(RuleOptimizer):
         params: parameters, named parameters, or dictionaries that describe groups.
         optimizer: the name.
         maximize: climb instead of descend.
-        driver: "auto", "per_tensor", "foreach" or "compiled".
-        settings: hypers and flags of the rule and its wrappers under torch's names.
+        driver: "auto", "per_tensor", "foreach", "compiled" or "native".
+        settings: hypers and flags of the rule and its wrappers under torch's names; `state_dtype`, `weights` and `seed` say
+            how state and weights are kept, as in every class.
 
     Raises:
         UnknownNameError: no such optimizer, wrapper or setting.
@@ -59,7 +60,8 @@ class Wrapped(RuleOptimizer):
 
     def __init__(self, params: ParamsT, optimizer: str, *, maximize: bool = False, driver: str = "auto", **settings: Any) -> None:
         entry = get(optimizer)
-        _settings.refuse_unknown(repr(optimizer), settings, _settings.known_keys(entry.rule))
+        known = dict.fromkeys([*_settings.known_keys(entry.rule), *_storage.DEFAULTS])
+        _settings.refuse_unknown(repr(optimizer), settings, known)
         if not issubclass(entry.rule, Wrapper):
             raise InputError(f"{optimizer!r} names no wrapper: must be such as 'adamw+clip'. Use ravine.optim.create for a bare rule.")
         lacking = sorted(entry.rule.needs - {SECOND_GRADIENT})
@@ -69,8 +71,9 @@ class Wrapped(RuleOptimizer):
         self._optimizer = optimizer
         presets = _settings.defaults(entry.rule, entry.defaults)
         flags = {flag.name: flag.default for flag in entry.rule.flags if not flag.of}
+        storage: Any = {name: settings.pop(name) for name in _storage.DEFAULTS if name in settings}
         everything = {**presets, **flags, **entry.flags, **settings, "optimizer": optimizer}
-        super().__init__(params, everything, maximize=maximize, driver=driver)
+        super().__init__(params, everything, maximize=maximize, driver=driver, **storage)
 
     @property
     def rule(self) -> type[Rule]:  # type: ignore[override]
@@ -163,7 +166,9 @@ class Wrapped(RuleOptimizer):
         own = self.defaults["optimizer"]
         for index, group in enumerate(state_dict["param_groups"]):
             if group.get("optimizer") != own:
-                given = f"group {index} of the state dict is of {group.get('optimizer', 'another class')!r} and this optimizer is {own!r}"
+                found = group.get("optimizer", state_dict.get("rule"))
+                given = f"the state dict is of {found!r}" if found else f"group {index} of the state dict is of another class"
+                given += f" and this optimizer is {own!r}"
                 raise InputError(f"{given}: they must be equal. Build the optimizer as it was built when saving.", given=group)
         super().load_state_dict(state_dict)
 
@@ -204,8 +209,9 @@ class Wrapped(RuleOptimizer):
             return param.detach().clone()
         hypers = _settings.read(self.rule, group)
         rule = _settings.rule_of(self.rule, group, hypers)
-        slots = {slot.symbol: state[slot.key] for slot in rule.active_slots} | {slot.symbol: group[slot.key] for slot in rule.lane_slots}
+        weight, slots = _storage.opened(param.detach(), _state.kept(state, rule))
+        slots |= {slot.symbol: group[slot.key] for slot in rule.lane_slots}
         step = max(1, int(state[_state.STEP]))
         c = Symbols(**rule.scalars(Symbols(**hypers, peak_lr=_settings.peak_rate(group)), step))
-        average: Tensor = rule.evaluate(param.detach().to(compute_dtype(param.dtype)), Symbols(**slots), c)
+        average: Tensor = rule.evaluate(weight, Symbols(**slots), c)
         return average

@@ -15,11 +15,12 @@ MOST_AXES = 5
 """Axes with matrices of their own, enough for the weight of a three-dimensional convolution; later ones are left alone."""
 
 
-def axis_slots(symbol: str, key: str, *, limit: int, least: int = 1, has_vectors: bool = False) -> tuple[Slot, ...]:
+def axis_slots(symbol: str, key: str, *, limit: int, least: int = 0, has_vectors: bool = False) -> tuple[Slot, ...]:
     """A slot for every axis: `symbol` and `key` with the axis' number behind them.
 
     Args:
-        symbol, key: see `Slot`.
+        symbol: see `Slot`.
+        key: see `Slot`.
         limit: longest axis with a square matrix.
         least: fewest dimensions of a tensor that has any.
         has_vectors: longer axes have a vector instead of nothing.
@@ -48,13 +49,14 @@ def named(symbol: str, values: Sequence[Tensors]) -> State:
 def accumulated(g: Tensors, statistics: Sequence[Tensors], keep: Scalar, take: Scalar) -> list[Tensors]:
     """Statistics kept, plus `take` times the products of the gradient's slices along every axis, or their squares for a vector."""
     g = g if g.ndim else g.reshape(1)
-    result = []
-    for axis, old in enumerate(statistics):
-        if old.ndim == 2 or old.numel():
-            rows = g.movedim(axis, 0).flatten(1) if g.ndim > 1 else g.unsqueeze(1)
-            old = keep * old + take * (rows @ rows.mT if old.ndim == 2 else (rows * rows).sum(1))
-        result.append(old)
-    return result
+    return [_accumulated(g, axis, old, keep, take) for axis, old in enumerate(statistics)]
+
+
+def _accumulated(g: Tensors, axis: int, old: Tensors, keep: Scalar, take: Scalar) -> Tensors:
+    if old.ndim < 2 and not old.numel():
+        return old
+    rows = g.movedim(axis, 0).flatten(1) if g.ndim > 1 else g.unsqueeze(1)
+    return keep * old + take * (rows @ rows.mT if old.ndim == 2 else (rows * rows).sum(1))
 
 
 def rotated(x: Tensors, matrices: Sequence[Tensors], *, back: bool = False) -> Tensors:
@@ -71,19 +73,18 @@ def rotated(x: Tensors, matrices: Sequence[Tensors], *, back: bool = False) -> T
 
 def eigenbases(statistics: Sequence[Tensors]) -> list[Tensors]:
     """Eigenvectors of every square matrix, those of large eigenvalues first."""
-    return [_eigh(matrix, 1e-30)[1].flip(-1) if matrix.ndim == 2 else matrix for matrix in statistics]
+    return [_eigh(matrix, 1e-30)[1].flip(-1).contiguous() if matrix.ndim == 2 else matrix for matrix in statistics]
 
 
 def iterated(statistics: Sequence[Tensors], bases: Sequence[Tensors], v: Tensors) -> tuple[list[Tensors], Tensors]:
     """Bases after one QR power step, ordered by estimated eigenvalues, and `v` with its entries in their order."""
-    result = []
+    result = list(bases)
     for axis, (matrix, basis) in enumerate(zip(statistics, bases, strict=True)):
         if matrix.ndim == 2:
             product = matrix @ basis
             order = (basis * product).sum(0).argsort(descending=True, stable=True)
             v = v.index_select(axis, order)
-            basis = _qr(product.index_select(1, order))
-        result.append(basis)
+            result[axis] = _qr(product.index_select(1, order))
     return result, v
 
 
@@ -117,11 +118,12 @@ def _eigh(matrix: Tensors, shift: float) -> tuple[Tensors, Tensors]:
 
     eye = torch.eye(matrix.shape[-1], dtype=matrix.dtype, device=matrix.device)
     values, vectors = torch.linalg.eigh((matrix + shift * eye).where(matrix.isfinite().all(), eye))
-    return values, vectors
+    # Row by row, as a checkpoint brings them back: products of one layout have other bits than those of another.
+    return values, vectors.contiguous()
 
 
 def _qr(matrix: Tensors) -> Tensors:
     """The orthogonal factor."""
     import torch
 
-    return torch.linalg.qr(matrix)[0]
+    return torch.linalg.qr(matrix)[0].contiguous()

@@ -39,7 +39,7 @@ def orthogonalised(g: Tensors, coefficients: tuple[Scalar, Scalar, Scalar], eps:
 
 def is_narrow(g: Tensors, *, half: bool, full: bool) -> bool:
     """Whether to multiply in bfloat16: as asked, else on accelerators only, where it is several times as fast."""
-    return half or (not full and not g.device.type == "cpu")
+    return half or (not full and g.device.type != "cpu")
 
 
 def size_factor(matrix: Tensors, *, moonlight: bool) -> float:

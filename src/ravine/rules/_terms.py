@@ -1,5 +1,7 @@
 """Functions of scalars that give the same bits for one Python float and for an array over lanes.
 
+They take 0-d tensors as well, for optimiser steps that a CUDA graph holds: there, nothing may be read by the host.
+
 numpy's vectorised `power` may differ from C's `pow` in the last bit, which would make a lane differ from its
 stand-alone run. Addition, subtraction, multiplication, division and square root are correctly rounded
 everywhere and need no such care.
@@ -30,11 +32,18 @@ def _pow(base: Any, exponent: Any) -> Any:
 _powers = np.frompyfunc(_raised, 2, 1)
 
 
+def is_tensor(value: Any) -> bool:
+    """Whether a scalar is a 0-d tensor, found without torch."""
+    return hasattr(value, "requires_grad")
+
+
 def power(base: Scalar, exponent: Scalar) -> Scalar:
     """`base ** exponent` by C's `pow`, for floats or broadcastable float64 arrays.
 
     Repeated bases are computed once: a fleet whose lanes share beta2 pays for one power a step.
     """
+    if is_tensor(base) or is_tensor(exponent):
+        return base**exponent
     if not isinstance(base, np.ndarray) and not isinstance(exponent, np.ndarray):
         return _raised(base, exponent)
     base, exponent = np.asarray(base, dtype=np.float64), np.asarray(exponent, dtype=np.float64)
@@ -46,11 +55,19 @@ def power(base: Scalar, exponent: Scalar) -> Scalar:
 
 def root(value: Scalar) -> Scalar:
     """Square root, correctly rounded, for a float or a float64 array."""
+    if is_tensor(value):
+        return value.sqrt()
     return np.sqrt(value) if isinstance(value, np.ndarray) else math.sqrt(value)
 
 
 def choose(condition: Any, yes: Scalar, no: Scalar) -> Scalar:
     """`yes` where `condition` holds, else `no`, for Python values or arrays over lanes."""
+    if is_tensor(condition):
+        import torch
+
+        # Two numbers would make float32; filled on the device, for a copy from the host cannot be captured.
+        pair = [v if is_tensor(v) else torch.full((), v, dtype=torch.float64, device=condition.device) for v in (yes, no)]
+        return torch.where(condition, *pair)
     if isinstance(condition, np.ndarray):
         return np.where(condition, yes, no)
     return yes if condition else no
@@ -73,6 +90,8 @@ def rectification(beta2: Scalar, t: Scalar) -> Scalar:
 
 def momentum_product(beta: Scalar, psi: Scalar, t: Scalar) -> Scalar:
     """NAdam's product of mu_1 ... mu_t with mu_i = beta (1 - 0.5 * 0.96^(i psi)), for floats or broadcastable arrays."""
+    if is_tensor(t):
+        raise TypeError("the product of all momenta so far needs the step as a number")
     if any(isinstance(value, np.ndarray) for value in (beta, psi, t)):
         return _as_float(_products(beta, psi, t))
     return _product(beta, psi, t)
@@ -83,6 +102,8 @@ def decay_between(start: Scalar, end: Scalar, share: Scalar) -> Scalar:
 
     That is linear in the half-life (Pagliardini et al., 2024, equation for beta3), for floats or broadcastable arrays.
     """
+    if is_tensor(share):
+        raise TypeError("a decay factor that warms up needs the step as a number")
     if any(isinstance(value, np.ndarray) for value in (start, end, share)):
         return _as_float(_betweens(start, end, share))
     return _between(start, end, share)

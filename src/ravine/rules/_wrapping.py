@@ -64,15 +64,17 @@ class Wrapper(Rule):
     def update_apart(self, p: Tensors, g: Tensors, s: Any, c: Any) -> tuple[Tensors, Tensors | float, State]:
         """The core's update with its change in two parts: without decoupled decay, and by it.
 
-        Rules call the factor of decoupled decay `c.decay`, and their change holds - c.decay p, but for those `ENTANGLED`.
+        Rules call the factor of decoupled decay as `decay_scalar` says, and their change holds - c.decay p, but for those
+        `ENTANGLED`.
         """
+        name = decay_scalar(self.core)
         switches = [flag.name for flag in self.core.flags if flag.name in DECOUPLING]
-        is_apart = hasattr(c, "decay") and self.core.name.split("+")[0] not in ENTANGLED
+        is_apart = hasattr(c, name) and self.core.name.split("+")[0] not in ENTANGLED
         if not is_apart or not all(self.core.on(name) for name in switches):
             delta, state = self.core.update(p, g, s, c)
             return delta, 0.0, state
-        delta, state = self.core.update(p, g, s, Symbols(**{**vars(c), "decay": 0.0}))
-        return delta, -c.decay * p, state
+        delta, state = self.core.update(p, g, s, Symbols(**{**vars(c), name: 0.0}))
+        return delta, -getattr(c, name) * p, state
 
     def around(self, core: Rule) -> Self:
         """The same wrapper around its core with other flags."""
@@ -111,6 +113,11 @@ def wrap(kind: type[Wrapper], inner: type[Rule]) -> type[Wrapper]:
 def wrap_all(inner: type[Rule], layers: Sequence[type[Wrapper]]) -> type[Rule]:
     """A rule in several wrappers, the innermost first."""
     return functools.reduce(lambda rule, kind: wrap(kind, rule), layers, inner)
+
+
+def decay_scalar(rule: Rule) -> str:
+    """The scalar by which a rule takes decoupled decay from the weights; Muon has another for what is not a matrix."""
+    return "adam_decay" if rule.on("elementwise") else "decay"
 
 
 def squares(g: Tensors) -> Tensors:

@@ -19,8 +19,9 @@ class AdamW(Rule):
     torch names: m is `exp_avg`, v is `exp_avg_sq`, w is `max_exp_avg_sq`.
 
     Departures. From the paper: as in torch, the decay is multiplied by lr, not by the schedule's factor alone; with
-    `schedule_decay` it is multiplied by that factor, lr over the peak lr, as in Algorithm 2, and a sweep of lr does not
-    sweep the decay. From optax: default weight_decay is torch's 1e-2 (optax 1e-4); `corrected_maximum` as in `Adam`.
+    `schedule_decay` (`decoupled="schedule"` of the class) it is multiplied by that factor, lr over the peak lr, as in
+    Algorithm 2, and a sweep of lr does not sweep the decay. From optax: default weight_decay is torch's 1e-2 (optax 1e-4);
+    `corrected_maximum` as in `Adam`.
 
     Example:
         >>> import torch

@@ -38,7 +38,7 @@ class Muon(Rule):
         >>> c = Muon().scalars(N(**{hyper.symbol: hyper.default for hyper in Muon.hypers} | {"lr": 1.0}), 1)
         >>> delta, _ = Muon().update(0 * g, g, N(m=0 * g), N(**c))
         >>> [round(value, 1) for value in delta.diagonal().tolist()]
-        [-0.7, -1.1]
+        [-0.7, -0.7]
     """
 
     name = "muon"

@@ -113,8 +113,8 @@ _ENTRIES = (
     Entry("adafactor", Adafactor, 1e-2, "second moments of matrices from their rows and columns alone"),
     # Moonlight's scale makes steps as long as AdamW's, so AdamW's rate serves both branches; decay as AdamW's default.
     Entry("muon", Muon, 1e-3, "orthogonalised momentum for matrices, AdamW for the rest", {"weight_decay": 1e-2}, {"moonlight": True}),
-    # The authors' default.
-    Entry("soap", SOAP, 3e-3, "Adam in the eigenbases of Shampoo"),
+    # The authors' default is 3e-3.
+    Entry("soap", SOAP, 10**-2.5, "Adam in the eigenbases of Shampoo"),
     # Steps shrink as Adagrad's do, but one singular vector, not every coordinate, has length 1: its default is ten times Adagrad's.
     Entry("shampoo", Shampoo, 1e-1, "gradient times inverse roots of its statistics along every axis"),
     # The rate is a factor on what is estimated, and 1 is the method.
@@ -171,7 +171,7 @@ def check(hyper: Hyper, value: object, *, where: str) -> float:
         below=hyper.high if hyper.open_above or math.isinf(hyper.high) else None,
         at_most=hyper.high if math.isfinite(hyper.high) and not hyper.open_above else None,
         where=where,
-        do="Leave it out to use the default." if hyper.symbol != "lr" else "",
+        do="Leave it out to use the default." if hyper.symbol != "lr" else "Use such a value, or leave it out.",
     )
 
 

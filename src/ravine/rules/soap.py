@@ -41,8 +41,8 @@ class SOAP(Rule):
         >>> for _ in range(2):
         ...     weight.grad = torch.tensor([[2.0, 0.0], [0.0, 1.0]])
         ...     optimizer.step()
-        >>> weight.diagonal()
-        tensor([0.9000, 0.9000], grad_fn=<AsStridedBackward0>)
+        >>> weight.detach().diagonal()
+        tensor([0.9000, 0.9000])
     """
 
     name = "soap"

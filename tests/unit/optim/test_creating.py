@@ -22,7 +22,7 @@ def test_examples():
 def test_create_knows_every_registry_name():
     assert optim.names() == tuple(REGISTRY)
     for name in optim.names():
-        optimizer = optim.create(name, [leaf()])
+        optimizer = optim.create(name, [torch.nn.Parameter(torch.ones(2, 2))])
         assert optimizer.rule is REGISTRY[name].rule
         assert optimizer.defaults["lr"] == REGISTRY[name].defaults["lr"]
 
@@ -39,6 +39,18 @@ def test_create_takes_torchs_names_and_the_rules_symbols():
     assert optim.create("adam", [leaf()], beta2=0.6).defaults["betas"] == (0.9, 0.6)
     assert optim.create("adam", [leaf()], l2=0.1).defaults["weight_decay"] == 0.1
     assert optim.create("adam", [leaf()], amsgrad=True, driver="foreach", maximize=True).defaults["driver"] == "foreach"
+
+
+def test_create_takes_keywords_of_the_class():
+    assert optim.create("adamw", [leaf()], decoupled="schedule").defaults["schedule_decay"] is True
+    assert optim.create("adamw", [leaf()], schedule_decay=True).defaults["schedule_decay"] is True
+    assert optim.create("adamw", [leaf()], schedule_decay=False).defaults["schedule_decay"] is False
+    assert optim.create("muon", [torch.nn.Parameter(torch.ones(2, 2))], adjust_lr_fn="match_rms_adamw").defaults["moonlight"] is True
+    assert optim.create("adam", [leaf()], foreach=True).defaults["driver"] == "foreach"
+    with pytest.raises(InputError, match="schedule_decay=True for 'adamw': must be True or False, and without decoupled"):
+        optim.create("adamw", [leaf()], schedule_decay=True, decoupled="lr")
+    with pytest.raises(UnknownNameError, match="no setting of 'adamw' is called 'optimizer'"):
+        optim.create("adamw", [leaf()], optimizer="sgd")
 
 
 def test_create_refuses_two_names_of_one_setting():

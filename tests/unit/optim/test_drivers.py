@@ -67,3 +67,12 @@ def test_one_large_tensor_is_its_own_bucket(monkeypatch):
     monkeypatch.setattr(_drivers, "BUCKET_ELEMENTS", 4)
     sizes = [5, 1, 3, 1]
     assert [sizes[bucket] for bucket in _drivers._buckets([torch.zeros(size) for size in sizes])] == [[5], [1, 3], [1]]
+
+
+def test_stacks_hold_equal_shapes_of_a_limited_size(monkeypatch):
+    monkeypatch.setattr(_drivers, "STACK_ELEMENTS", 10)
+    monkeypatch.setattr(_drivers, "LARGEST_STACKED_ON_CPU", 8)
+    params = [torch.zeros(shape) for shape in ((2, 2), (3, 3), (2, 2), (2, 2), (3, 3), (0, 2))]
+    assert list(_drivers._alike(params)) == [[0, 2], [3], [1], [4], [5]]
+    params[2] = params[2].double()
+    assert list(_drivers._alike(params))[:2] == [[0, 3], [1]]

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from ravine.base.errors import InputError
-from ravine.optim import AdamW, groups, param_groups
+from ravine.optim import AdamW, freeze, groups, param_groups, unfreeze
 
 
 def named(model, **settings):
@@ -118,3 +118,117 @@ def test_an_optimizer_takes_them():
     optimizer.step()
     moved = [not torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True)]
     assert moved == [True, False, False, False]
+
+
+def scales(model, **settings):
+    """Scale of every parameter's rate by its name."""
+    names = {param: name for name, param in model.named_parameters()}
+    groups_ = param_groups(model, 0.1, **settings)
+    assert sum(len(group["params"]) for group in groups_) == sum(param.requires_grad for param in model.parameters())
+    assert all(group["params"] for group in groups_)
+    return {names[param]: group["lr_scale"] for group in groups_ for param in group["params"]}
+
+
+class Stack(nn.Module):
+    def __init__(self, blocks=3):
+        super().__init__()
+        self.embedding = nn.Embedding(5, 2)
+        self.blocks = nn.ModuleList(nn.Sequential(nn.Linear(2, 2, bias=False), nn.LayerNorm(2)) for _ in range(blocks))
+        self.norm = nn.LayerNorm(2)
+        self.head = nn.Linear(2, 2)
+
+
+def test_rates_fall_by_depth_towards_the_input():
+    found = scales(Stack(), layer_decay=0.5)
+    assert found["embedding.weight"] == 0.5**4
+    assert [found[f"blocks.{i}.0.weight"] for i in range(3)] == [0.5**3, 0.5**2, 0.5]
+    assert [found[f"blocks.{i}.1.bias"] for i in range(3)] == [0.5**3, 0.5**2, 0.5]
+    assert {found[name] for name in ("norm.weight", "head.weight", "head.bias")} == {1.0}
+
+
+def test_decay_masks_hold_within_every_depth():
+    by_scale = {}
+    for group in param_groups(Stack(1), 0.1, layer_decay=0.5):
+        by_scale.setdefault(group["lr_scale"], []).append((group["weight_decay"], len(group["params"])))
+    assert by_scale == {0.25: [(0.0, 1)], 0.5: [(0.1, 1), (0.0, 2)], 1.0: [(0.1, 1), (0.0, 3)]}
+
+
+def test_stages_of_several_containers_are_counted_through():
+    model = nn.ModuleDict({"stem": nn.Linear(2, 2), "one": nn.Sequential(nn.Linear(2, 2), nn.ReLU(), nn.Linear(2, 2))})
+    model["between"], model["two"] = nn.Linear(2, 2), nn.Sequential(nn.Linear(2, 2))
+    found = scales(model, layer_decay=0.5)
+    names = ("stem.weight", "one.0.weight", "one.2.weight", "between.weight", "two.0.weight")
+    assert [found[name] for name in names] == [0.125, 0.25, 0.5, 0.5, 1.0]
+
+
+def test_a_model_without_containers_has_one_depth():
+    assert set(scales(nn.Linear(2, 2), layer_decay=0.5).values()) == {1.0}
+
+
+def test_layers_can_be_named():
+    found = scales(Stack(), layer_decay=0.1, layers=["embedding", "blocks", "norm", "head"])
+    assert found["embedding.weight"] == pytest.approx(1e-3)
+    assert found["blocks.0.0.weight"] == found["blocks.2.0.weight"] == pytest.approx(1e-2)
+    assert found["head.weight"] == 1.0
+
+
+def test_a_head_has_its_own_scale_whatever_its_depth():
+    model = Stack()
+    found = scales(model, head="head", head_lr_scale=10.0)
+    assert found["head.weight"] == found["head.bias"] == 10.0
+    assert {scale for name, scale in found.items() if not name.startswith("head")} == {1.0}
+    both = scales(model, head=model.head, head_lr_scale=3.0, layer_decay=0.5, layers=["embedding", "blocks", "norm"])
+    assert (both["head.weight"], both["norm.weight"], both["embedding.weight"]) == (3.0, 1.0, 0.25)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"layer_decay": 0.0}, "layer_decay=0.0: must be above 0"),
+        ({"layers": ["head"]}, r"layers=\['head'\] without layer_decay has no effect"),
+        ({"head": "head"}, "head='head' without head_lr_scale has no effect"),
+        ({"head_lr_scale": 2.0}, "head_lr_scale=2.0 without head has no effect"),
+        ({"head": "heat", "head_lr_scale": 2.0}, "no module of the model is called 'heat'; did you mean 'head'"),
+        ({"head": nn.Linear(1, 1), "head_lr_scale": 2.0}, "head is a Linear that the model does not hold"),
+        ({"head": "head", "head_lr_scale": -1}, "head_lr_scale=-1: must be at least 0"),
+        ({"layer_decay": 0.5, "layers": ["blocks", "norm"]}, "parameter 'embedding.weight' lies in none of layers"),
+    ],
+)
+def test_unusable_rates_are_refused(settings, message):
+    with pytest.raises(InputError, match=message):
+        param_groups(Stack(), 0.1, **settings)
+
+
+def test_a_frozen_part_keeps_its_state_and_goes_on():
+    model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1))
+    optimizer = AdamW(model.parameters(), lr=0.1)
+
+    def step():
+        optimizer.zero_grad()
+        model(torch.ones(1, 2)).sum().backward()
+        optimizer.step()
+
+    step()
+    freeze(model[0])
+    held = [p.detach().clone() for p in model[0].parameters()]
+    step()
+    assert all(torch.equal(a, b) for a, b in zip(held, model[0].parameters(), strict=True))
+    assert [int(optimizer.state[p]["step"]) for p in model.parameters()] == [1, 1, 2, 2]
+    unfreeze(model[0])
+    step()
+    assert [int(optimizer.state[p]["step"]) for p in model.parameters()] == [2, 2, 3, 3]
+    assert not torch.equal(held[0], model[0].weight)
+
+
+def test_freezing_takes_gradients_away_that_an_optimizer_would_follow():
+    model = nn.Linear(2, 1)
+    model(torch.ones(1, 2)).sum().backward()
+    freeze(model)
+    assert [p.grad for p in model.parameters()] == [None, None]
+
+
+def test_indices_are_not_thawed():
+    model = nn.Linear(2, 1)
+    model.index = nn.Parameter(torch.zeros(1, dtype=torch.long), requires_grad=False)
+    unfreeze(model)
+    assert [p.requires_grad for p in model.parameters()] == [True, True, False]

@@ -110,7 +110,7 @@ def test_loading_another_kind_is_refused(adam):
     with pytest.raises(InputError, match="Adam, group 0 of the state dict has no 'betas': another kind of optimizer saved it"):
         adam.load_state_dict(sgd.state_dict())
     adamw = torch.optim.AdamW([{"params": [leaf(2), leaf(3)]}, {"params": [leaf(4)]}])
-    with pytest.raises(InputError, match="has decoupled weight decay"):
+    with pytest.raises(InputError, match="Adam, group 0 of the state dict has decoupled_weight_decay=True: another kind"):
         adam.load_state_dict(adamw.state_dict())
 
 

@@ -48,7 +48,7 @@ def test_schedule_decay_equals_algorithm_2_under_a_scheduler():
     ends = []
     for lr in (0.02, 0.04):
         ours = torch.nn.Parameter(ONE.clone())
-        optimizer = optim.AdamW([ours], lr=lr, weight_decay=0.1, schedule_decay=True)
+        optimizer = optim.AdamW([ours], lr=lr, weight_decay=0.1, decoupled="schedule")
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 1 / (1 + step))
         weight, memory = np.ones(1), {}
         for t in range(60):

@@ -4,6 +4,7 @@ from types import SimpleNamespace as N
 import pytest
 import torch
 
+from ravine import optim
 from ravine.rules import cautious, get
 
 
@@ -22,7 +23,23 @@ def test_what_would_climb_stays_and_decay_does_not():
 
 
 def test_a_tensor_that_would_climb_everywhere_stays():
-    delta, _ = get("momentum+cautious").rule(buffered=True).update(
-        torch.zeros(2), torch.ones(2), N(m=torch.full((2,), -9.0)), N(lr=1.0, momentum=1.0, gain=1.0)
+    delta, _ = (
+        get("momentum+cautious")
+        .rule(buffered=True)
+        .update(torch.zeros(2), torch.ones(2), N(m=torch.full((2,), -9.0)), N(lr=1.0, momentum=1.0, gain=1.0))
     )
     assert not delta.any()
+
+
+@pytest.mark.parametrize("ratio", [1.0, 0.5])
+def test_decay_counts_once_for_what_muon_gives_to_adamw(ratio):
+    """Where every part of the change is kept, the mask does nothing."""
+    found = []
+    for name in ("muon", "muon+cautious"):
+        vector = torch.nn.Parameter(torch.full((3,), 2.0, dtype=torch.float64))
+        optimizer = optim.create(name, [vector], lr=0.1, weight_decay=0.5, elementwise=True, adam_lr_ratio=ratio)
+        for _ in range(3):
+            vector.grad = torch.tensor([1.0, -2.0, 3.0], dtype=torch.float64)
+            optimizer.step()
+        found.append(vector.detach())
+    torch.testing.assert_close(found[0], found[1], rtol=1e-12, atol=0.0)

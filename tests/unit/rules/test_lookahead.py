@@ -26,5 +26,6 @@ def test_slow_weights_move_at_a_synchronisation_only_and_then_equal_the_fast_one
     c = {"lr": 1.0, "lookahead_take": 0.0, "lookahead_hold": 1.0, "lookahead_back": 0.0}
     d, state = rule.update(p, torch.ones(1), N(lookahead_w=w), N(**c))
     assert (d.item(), state["lookahead_w"].item()) == (-1.0, 4.0)
-    d, state = rule.update(p, torch.ones(1), N(lookahead_w=w), N(**c | {"lookahead_take": 1.0, "lookahead_hold": 0.0, "lookahead_back": 0.5}))
+    now = c | {"lookahead_take": 1.0, "lookahead_hold": 0.0, "lookahead_back": 0.5}
+    d, state = rule.update(p, torch.ones(1), N(lookahead_w=w), N(**now))
     assert (p + d).item() == state["lookahead_w"].item() == 2.5

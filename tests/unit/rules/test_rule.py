@@ -56,8 +56,9 @@ def test_citation_reads_as_a_reference():
 def test_declarations_of_every_rule_are_consistent(rule):
     symbols = [hyper.symbol for hyper in rule.hypers]
     assert len(set(symbols)) == len(symbols)
-    assert all(hyper.low <= hyper.default < hyper.high for hyper in rule.hypers)
-    assert all(flag.of in symbols for flag in rule.flags if flag.of)
+    assert all(hyper.low <= hyper.default <= hyper.high for hyper in rule.hypers)
+    assert all(hyper.default < hyper.high for hyper in rule.hypers if hyper.open_above)
+    assert all(flag.of in (*symbols, "t") for flag in rule.flags if flag.of)
     assert all(slot.when in [flag.name for flag in rule.flags] for slot in rule.slots if slot.when)
     assert all(slot.fill in symbols for slot in rule.slots if slot.fill)
-    assert rule.needs == frozenset()
+    assert rule.needs <= {"curvature", "labels"}

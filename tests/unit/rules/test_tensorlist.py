@@ -57,3 +57,10 @@ def test_the_list_is_its_own(pair):
     values = TensorList(pair[0])
     pair[0].append(torch.zeros(1))
     assert len(values) == len(SHAPES)
+
+
+def test_where_keeps_the_list_or_takes_the_other():
+    ours, others = TensorList([torch.ones(2), torch.ones(())]), TensorList([torch.zeros(2), torch.full((), 5.0)])
+    assert [t.tolist() for t in ours.where(torch.tensor(True), others)] == [[1.0, 1.0], 1.0]
+    assert [t.tolist() for t in ours.where(torch.tensor(False), others)] == [[0.0, 0.0], 5.0]
+    assert [t.tolist() for t in ours.where(torch.tensor(False), 7.0)] == [[7.0, 7.0], 7.0]

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
+from ravine.rules import _terms
 from ravine.rules._terms import choose, decay_between, momentum_product, power, rectification, root
 
 
@@ -88,3 +89,13 @@ def test_arrays_over_steps_and_lanes_have_the_bits_of_the_number(bases, t):
 def test_a_power_beyond_all_numbers_is_infinite():
     assert power(1e200, 2.0) == math.inf
     assert power(np.array([1e200, 2.0]), np.array([2.0, 2.0])).tolist() == [math.inf, 4.0]
+
+
+def test_an_interval_ends_at_its_multiples():
+    assert [t for t in range(8) if _terms.falls_due(t, 3)] == [0, 3, 6]
+    assert _terms.falls_due(6, np.array([3.0, 4.0])).tolist() == [True, False]
+
+
+def test_a_condition_may_hold_for_one_lane():
+    conditions = (True, False, np.array([False, True]), np.array([False]))
+    assert [_terms.any_of(condition) for condition in conditions] == [True, False, True, False]

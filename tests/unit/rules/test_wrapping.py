@@ -92,11 +92,13 @@ def test_decay_apart_and_the_rest_add_up_to_the_change(name):
         return
     generator = torch.Generator().manual_seed(0)
     p, g = (torch.rand(4, 4, generator=generator, dtype=torch.float64) for _ in range(2))
-    hypers = get(name).defaults | {key: 0.3 for key in ("weight_decay", "l2") if key in get(name).defaults}
+    others = {"weight_decay": 0.3, "l2": 0.3, "adam_lr_ratio": 0.5}
+    hypers = get(name).defaults | {key: value for key, value in others.items() if key in get(name).defaults}
     switches = {flag.name: True for flag in rule.flags if flag.of and flag.of in ("weight_decay", "l2")}
-    for decoupled in (False, True):
+    for decoupled, kind in ((False, "matrix"), (True, "matrix"), (True, "vector")):
         flags = switches | {flag.name: decoupled for flag in rule.flags if flag.name in ("decoupled", "decoupled_weight_decay")}
-        core = rule._with(**flags).core
+        around = rule._with(**flags).part(kind)
+        core = around.core
         h = N(**hypers, peak_lr=hypers["lr"])
         s = {slot.symbol: torch.rand(slot.shape_for(p.shape), generator=generator, dtype=torch.float64) for slot in core.active_slots}
         lane = {slot.symbol: torch.ones((), dtype=torch.float64) for slot in core.lane_slots}
@@ -105,7 +107,7 @@ def test_decay_apart_and_the_rest_add_up_to_the_change(name):
         _, extra = core.conclude(N(**terms), N(**lane), N(**c))
         s, c = N(**{**s, **fresh}, curvature=g), N(**{**c, **extra})
         delta, _ = core.update(p, g, s, c)
-        rest, decay, _ = rule._with(**flags).update_apart(p, g, s, c)
+        rest, decay, _ = around.update_apart(p, g, s, c)
         torch.testing.assert_close(rest + decay, delta, rtol=1e-12, atol=1e-14)
 
 
