@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+from scipy.special import ndtri
 
+from ravine.records.profile import probability_of_improvement
 from ravine.records.statistics import mean_interval, median_interval, paired_difference
 
 RACES = 2000
@@ -24,6 +26,38 @@ def test_t_intervals_cover_95_percent(seeds):
 def test_bca_intervals_cover_95_percent(seeds):
     samples = np.random.default_rng(seeds).normal(1.0, 0.3, size=(400, seeds))
     assert coverage(map(paired_difference, samples), 1.0) == pytest.approx(0.95, abs=0.035)
+
+
+def log_times(rng, size):
+    """Differences of log times: near normal, as the protocol wants them."""
+    return rng.normal(0.3, 0.4, size=size), 0.3
+
+
+def final_values(rng, size):
+    """Differences of final values, each skewed."""
+    mean = np.exp(0.4**2 / 2)
+    return rng.lognormal(0.0, 0.4, size=size) - rng.lognormal(0.3, 0.4, size=size), mean - np.exp(0.3) * mean
+
+
+@pytest.mark.parametrize("draw", [log_times, final_values])
+@pytest.mark.parametrize("seeds", [5, 8, 12])
+def test_intervals_of_a_race_cover_93_to_97_percent(seeds, draw):
+    """t at 5 seeds, BCa from 8, whose own coverage is 93.3 % there; two standard errors of the simulation are allowed."""
+    samples, truth = draw(np.random.default_rng([seeds, 1]), (RACES, seeds))
+    error = 2 * np.sqrt(0.95 * 0.05 / RACES)
+    assert 0.93 - error <= coverage(map(paired_difference, samples), truth) <= 0.97 + error
+
+
+@pytest.mark.parametrize("seeds", [3, 5, 8, 12])
+@pytest.mark.parametrize("chance", [0.5, 0.75, 0.95])
+def test_the_interval_of_the_probability_of_improvement_covers_95_percent(seeds, chance):
+    rng = np.random.default_rng([seeds, round(100 * chance)])
+    shift = ndtri(chance) * np.sqrt(2)
+    drawn = [(rng.normal(size=seeds), rng.normal(shift, size=seeds)) for _ in range(150)]
+    intervals = [probability_of_improvement([x], [y]) for x, y in drawn]
+    # Three standard errors of 150 simulations below; wider than promised is the price of few runs.
+    assert coverage(intervals, chance) >= 0.95 - 3 * np.sqrt(0.05 * 0.95 / 150)
+    assert np.mean([interval.low > 0 or interval.high < 1 for interval in intervals]) > 0.1
 
 
 @pytest.mark.parametrize("seeds", [3, 5, 6, 9, 15])

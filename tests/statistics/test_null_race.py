@@ -6,26 +6,9 @@ import numpy as np
 import pytest
 
 from ravine.records import FinalLane, RankingSettings, rank
+from simulated_races import STEPS, lane, race
 
-STEPS = (0, 1, 2, 4, 8, 16, *range(25, 1001, 25))
 RACES = 200
-
-
-def lane(name, seed, rng, *, time=150.0, floor=0.2, noise=0.25):
-    """An exponential curve whose time constant and floor vary with the seed; evaluations are noisy too."""
-    end = floor * math.exp(noise * rng.normal())
-    values = end + (2.3 - end) * np.exp(-np.array(STEPS) / (time * math.exp(noise * rng.normal())))
-    values *= np.exp(0.02 * rng.normal(size=len(STEPS)))
-    return FinalLane(name, 0.1, seed, False, values, float(values[-1]))
-
-
-def race(rng, names, seeds, *, factor=1.0, noise=0.25):
-    lanes = [
-        lane(name, seed, rng, time=150.0 * (factor if name == "slow" else 1.0), noise=noise)
-        for name in names
-        for seed in range(1, seeds + 1)
-    ]
-    return rank([], lanes, RankingSettings(eval_steps=STEPS))
 
 
 @pytest.mark.parametrize("seeds", [2, 3, 5, 8])
@@ -39,8 +22,9 @@ def test_a_null_race_is_a_tie_at_least_95_percent_of_the_time(seeds, names):
 
 
 def test_null_races_of_all_sizes_together_are_ties_at_least_95_percent_of_the_time():
+    """1,000 of them: at most 50 may name a winner."""
     rng = np.random.default_rng(0)
-    ties = [race(rng, ("adam", "adam#2"), int(seeds)).pairs[0].is_tie for seeds in rng.integers(2, 7, size=600)]
+    ties = [race(rng, ("adam", "adam#2"), int(seeds)).pairs[0].is_tie for seeds in rng.integers(2, 9, size=1000)]
     assert np.mean(ties) >= 0.95
 
 

@@ -6,7 +6,16 @@ from ravine.records.ranking import Cost, Ranking, RankingSettings, is_fragile, r
 from ravine.records.reader import Record, open_record
 from ravine.records.rows import Evaluations, Final, Lane, LaneRow, RankedEntrant, Steps
 from ravine.records.schema import SCHEMA
-from ravine.records.statistics import Difference, Interval, holm, mean_interval, median_interval, paired_difference, steps_to_target
+from ravine.records.statistics import (
+    Difference,
+    Interval,
+    holm,
+    mean_interval,
+    median_interval,
+    paired_difference,
+    steps_to_target,
+    unpaired_difference,
+)
 from ravine.records.store import Writer, create, resume
 from ravine.records.targets import MEDIUM, SMALLEST_REGRET, Targets, regret
 
@@ -42,4 +51,5 @@ __all__ = [
     "regret",
     "resume",
     "steps_to_target",
+    "unpaired_difference",
 ]

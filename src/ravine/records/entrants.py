@@ -45,6 +45,8 @@ class TunedLane:
         value: ranking metric on the validation split where the lane ended; NaN where it diverged.
         diverged: whether it diverged.
         stuck: whether it stayed at the input-independent loss.
+        culled: whether it was stopped at a rung; `value` is what it had there.
+        refined: whether it lies between the rates of the grid, close to the best of them.
     """
 
     optimizer: str
@@ -52,6 +54,13 @@ class TunedLane:
     value: float
     diverged: bool
     stuck: bool
+    culled: bool = False
+    refined: bool = False
+
+    @property
+    def has_finished(self) -> bool:
+        """Whether it ran to the end of the horizon, and learnt."""
+        return not (self.diverged or self.stuck or self.culled) and math.isfinite(self.value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +150,8 @@ def _mean_validation(cohort: Cohort) -> float:
 def lr_window_decades(tuned: Iterable[TunedLane], *, initial: float, sign: float) -> float:
     """Decades between the outermost rates of the unbroken run of good ones around the best.
 
-    The width that was seen: nothing is added for the half steps on either side, so one good rate alone is 0.
+    The width that was seen: nothing is added for the half steps on either side, so one good rate alone is 0, and a rate
+    that was culled ends the run, for what it would have come to is not known.
 
     Args:
         tuned: one optimiser's lanes.
@@ -149,7 +159,7 @@ def lr_window_decades(tuned: Iterable[TunedLane], *, initial: float, sign: float
         sign: -1 where higher is better.
     """
     lanes = sorted(tuned, key=lambda lane: lane.lr)
-    values = np.array([math.inf if lane.diverged or lane.stuck or not math.isfinite(lane.value) else sign * lane.value for lane in lanes])
+    values = np.array([sign * lane.value if lane.has_finished else math.inf for lane in lanes])
     if not np.isfinite(values).any():
         return 0.0
     best = int(np.argmin(values))
@@ -161,11 +171,14 @@ def lr_window_decades(tuned: Iterable[TunedLane], *, initial: float, sign: float
 
 
 def is_at_edge(tuned: Iterable[TunedLane], lr: float) -> bool:
-    """Whether the ranked rate is the lowest or the highest of those tuned, so that a better one may lie beyond."""
-    rates = [lane.lr for lane in tuned]
-    return bool(rates) and lr in (min(rates), max(rates))
+    """Whether the ranked rate lies at the lower or the upper end of the grid, or beyond, so that a better one may lie there.
+
+    A refined rate beside the grid's end brackets nothing: it is too close.
+    """
+    rates = [lane.lr for lane in tuned if not lane.refined]
+    return bool(rates) and not min(rates) < lr < max(rates)
 
 
 def diverges_at_lr(tuned: Iterable[TunedLane], *, above: float) -> float | None:
-    """Lowest tuned rate above `above` that diverged or stayed stuck; None where none did."""
+    """Lowest tuned rate above `above` that diverged or stayed stuck; None where none did, before it was culled."""
     return min((lane.lr for lane in tuned if lane.lr > above and (lane.diverged or lane.stuck)), default=None)

@@ -36,9 +36,9 @@ class Lane(LaneRow):
     """One lane with what became of it.
 
     Attributes:
-        status: "waiting", "running", "done" or "diverged".
+        status: "waiting", "running", "done", "diverged" or "culled": stopped at a rung of the tuning stage, in good health.
         diverged_at: step at which it diverged.
-        reason: why it diverged.
+        reason: why it diverged, or was culled.
         steps_done: steps taken.
         mode: how it was trained, e.g. "loop" or "compiled".
         seconds: time it took, its share where lanes ran together.
@@ -50,6 +50,11 @@ class Lane(LaneRow):
     steps_done: int = 0
     mode: str | None = None
     seconds: float | None = None
+
+    @property
+    def culled_at(self) -> int | None:
+        """Step of the rung at which it was culled; None if it was not."""
+        return self.steps_done if self.status == "culled" else None
 
 
 @dataclass(frozen=True, slots=True)

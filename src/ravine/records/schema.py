@@ -34,10 +34,10 @@ CREATE TABLE lanes (
     schedule TEXT NOT NULL,
     seed INTEGER NOT NULL,
     hypers TEXT NOT NULL,           -- JSON object
-    status TEXT NOT NULL DEFAULT 'waiting' CHECK (status IN ('waiting', 'running', 'done', 'diverged')),
+    status TEXT NOT NULL DEFAULT 'waiting' CHECK (status IN ('waiting', 'running', 'done', 'diverged', 'culled')),
     diverged_at INTEGER,            -- step
     reason TEXT,
-    steps_done INTEGER NOT NULL DEFAULT 0,
+    steps_done INTEGER NOT NULL DEFAULT 0,  -- of a culled lane: the rung
     mode TEXT,
     seconds REAL
 );

@@ -40,7 +40,7 @@ class Difference:
         high: upper end.
         p: two-sided p-value of "no difference"; 1 where it is not testable.
         n: number of pairs.
-        method: "t", "bca", "not testable at this n", or "not testable: one sample".
+        method: "t", "bca", "welch", "not testable at this n", or "not testable: one sample".
     """
 
     mean: float
@@ -122,6 +122,36 @@ def paired_difference(
         return Difference(mean, mean - half, mean + half, p, n, "t")
     low, high = bca_interval(sample, confidence=confidence)
     return Difference(mean, low, high, p, n, "bca")
+
+
+def unpaired_difference(
+    first: Sequence[float] | np.ndarray,
+    second: Sequence[float] | np.ndarray,
+    *,
+    resolution: tuple[float, float] = (0.0, 0.0),
+    confidence: float = 0.95,
+) -> Difference:
+    """The mean of `second` less that of `first`, runs that have nothing in common, with Welch's t-interval (Welch 1947).
+
+    Args:
+        first: finite values, one a run.
+        second: as many or not.
+        resolution: standard deviation of a run's own measurement in each; no sample's spread is taken to be smaller.
+        confidence: of the interval.
+    """
+    samples = [np.asarray(values, dtype=np.float64) for values in (first, second)]
+    n = min(sample.size for sample in samples)
+    mean = float(samples[1].mean() - samples[0].mean()) if n else math.nan
+    if n < 2:
+        return Difference(mean, None, None, 1.0, n, "not testable at this n")
+    variances = [max(float(sample.var(ddof=1)), least**2) for sample, least in zip(samples, resolution, strict=True)]
+    parts = [variance / sample.size for variance, sample in zip(variances, samples, strict=True)]
+    error = math.sqrt(sum(parts))
+    if error <= 1e-14 * float(np.abs(np.concatenate(samples)).max()):
+        return Difference(mean, None, None, 1.0, n, "not testable: one sample")
+    freedom = sum(parts) ** 2 / sum(part**2 / (sample.size - 1) for part, sample in zip(parts, samples, strict=True))
+    half = float(stdtrit(freedom, 0.5 + confidence / 2)) * error
+    return Difference(mean, mean - half, mean + half, float(2 * stdtr(freedom, -abs(mean) / error)), n, "welch")
 
 
 def bca_interval(values: Sequence[float] | np.ndarray, *, confidence: float = 0.95) -> tuple[float, float]:

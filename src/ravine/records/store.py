@@ -147,12 +147,12 @@ class Writer:
             lanes: lane numbers.
             mode: how they are trained, e.g. "loop" or "compiled".
         """
-        # A tile that goes on from a snapshot begins a second time, with the lanes in it that had diverged.
-        sql = "UPDATE lanes SET status = CASE status WHEN 'diverged' THEN status ELSE 'running' END, mode = ? WHERE lane = ?"
+        # A tile that goes on from a snapshot begins a second time, with the lanes in it that had ended.
+        sql = "UPDATE lanes SET status = CASE WHEN status IN ('diverged', 'culled') THEN status ELSE 'running' END, mode = ? WHERE lane = ?"
         self._write(sql, [(mode, lane) for lane in lanes])
 
     def rewind_lanes(self, lanes: Sequence[int], step: int) -> None:
-        """Forget what lanes did after `step` steps: later losses, evaluations and divergences.
+        """Forget what lanes did after `step` steps: later losses, evaluations, divergences and culls.
 
         Args:
             lanes: lanes under way; they go on with the loss of step `step`, counted from 0.
@@ -169,6 +169,8 @@ class Writer:
                 kept = np.frombuffer(begun[1], dtype="<f4")[: step - first]
                 self.add_losses([lane], first, kept[:, None])
         sql = "UPDATE lanes SET status = 'running', diverged_at = NULL, reason = NULL WHERE lane = ? AND diverged_at > ?"
+        self._write(sql, [(lane, step) for lane in lanes])
+        sql = "UPDATE lanes SET status = 'running', steps_done = 0, reason = NULL WHERE lane = ? AND status = 'culled' AND steps_done > ?"
         self._write(sql, [(lane, step) for lane in lanes])
 
     def acquit_lanes(self, lanes: Iterable[int]) -> None:
@@ -208,22 +210,29 @@ class Writer:
         """Record that a lane diverged at `step`, and why."""
         self._write("UPDATE lanes SET status = 'diverged', diverged_at = ?, reason = ? WHERE lane = ?", [(step, reason, lane)])
 
-    def finish_lanes(self, lanes: Iterable[int], *, steps_done: int | Sequence[int], seconds: float) -> None:
-        """Record that lanes ended, diverged ones included, and write their remaining losses.
+    def mark_culled(self, lanes: Sequence[int], step: int, reasons: Sequence[str]) -> None:
+        """Record that lanes were culled at a rung, after `step` steps, and why each of them."""
+        sql = "UPDATE lanes SET status = 'culled', steps_done = ?, reason = ? WHERE lane = ?"
+        self._write(sql, [(step, reason, lane) for lane, reason in zip(lanes, reasons, strict=True)])
+
+    def finish_lanes(self, lanes: Iterable[int], *, steps_done: int | Sequence[int], seconds: float | Sequence[float]) -> None:
+        """Record that lanes ended, diverged and culled ones included, and write their remaining losses.
 
         Args:
             lanes: lane numbers; all of them have ended in the record, or none, wherever an interrupt strikes.
             steps_done: steps that each of them took, or one number for all.
-            seconds: time of each.
+            seconds: time of each of them, or one number for all.
         """
         keys = list(lanes)
         taken = [steps_done] * len(keys) if isinstance(steps_done, int) else steps_done
+        times = [float(seconds)] * len(keys) if isinstance(seconds, int | float) else seconds
         self._write_losses(self._blocks.unfinished(keys))
         self._blocks.forget(keys)
         sql = (
-            "UPDATE lanes SET steps_done = ?, seconds = ?, status = CASE status WHEN 'diverged' THEN status ELSE 'done' END WHERE lane = ?"
+            "UPDATE lanes SET steps_done = ?, seconds = ?, "
+            "status = CASE WHEN status IN ('diverged', 'culled') THEN status ELSE 'done' END WHERE lane = ?"
         )
-        self._write(sql, [(steps, seconds, lane) for steps, lane in zip(taken, keys, strict=True)])
+        self._write(sql, list(zip(taken, times, keys, strict=True)))
 
     def set_ranking(self, rows: Sequence[RankedEntrant]) -> None:
         """Replace the ranking."""

@@ -1,21 +1,32 @@
 """Everything a person reads of a race: sentence, tables, figure and page, all from the record alone."""
 
+from ravine.report.comparing import compare_summary, compare_text
+from ravine.report.export import FORMATS, export
 from ravine.report.facts import Facts, read_facts
 from ravine.report.figures import race_figure
 from ravine.report.page import page, report
+from ravine.report.profiles import profile_summary, profile_text
 from ravine.report.summary import summary
-from ravine.report.tables import lanes_csv, lanes_table, lanes_text, ranked_table, ranking_csv, table
+from ravine.report.tables import lane_rows, lanes_csv, lanes_table, lanes_text, ranked_table, ranking_csv, ranking_rows, table
 from ravine.report.wording import sentence
 
 __all__ = [
+    "FORMATS",
     "Facts",
+    "compare_summary",
+    "compare_text",
+    "export",
+    "lane_rows",
     "lanes_csv",
     "lanes_table",
     "lanes_text",
     "page",
+    "profile_summary",
+    "profile_text",
     "race_figure",
     "ranked_table",
     "ranking_csv",
+    "ranking_rows",
     "read_facts",
     "report",
     "sentence",

@@ -82,6 +82,11 @@ class Facts:
         """Lanes that diverged, in the order of their numbers."""
         return [lane for lane in self.lanes if lane.status == "diverged"]
 
+    @property
+    def culled(self) -> list[Lane]:
+        """Lanes that were stopped at a rung, in the order of their numbers."""
+        return [lane for lane in self.lanes if lane.status == "culled"]
+
     def final_lanes(self, entrant: RankedEntrant) -> list[Lane]:
         """The fresh seeds that `entrant` was ranked by."""
         return [lane for lane in self.lanes if lane.stage == "final" and lane.optimizer == entrant.optimizer and lane.lr == entrant.lr]

@@ -23,6 +23,7 @@ from ravine.report.wording import rate
 SUFFIXES = (".pdf", ".png", ".svg")
 # Values above this multiple of the initial one are off the top: a lane that blew up must not flatten all others.
 HEADROOM = 2.0
+CULLED_ALPHA = 0.45
 # Share of the right panel's height kept for the rates that diverged.
 DIVERGED_BAND = 0.12
 
@@ -31,7 +32,8 @@ def race_figure(record: Record, path: str | os.PathLike[str] | None = None, *, t
     """Draw a race.
 
     Left: median over the fresh seeds and the band between their extremes, for each optimiser at its ranked rate; a cross ends a lane that
-    diverged. Right: what tuning found at each rate, the ranked rate ringed, diverged rates crossed in the band at the top.
+    diverged. Right: what tuning found at each rate, the ranked rate ringed, diverged rates crossed in the band at the top,
+    and faintly what a rate had come to where it was culled.
 
     Args:
         record: the record, finished or not.
@@ -241,17 +243,21 @@ def _draw_rates(axes: Axes, record: Record, facts: Facts, chosen: Mapping[str, S
     lanes = [lane for lane in facts.lanes if lane.stage == stage]
     axes.set_xscale("log")
     steps, values = record.curves(lanes, split, facts.metric)
-    finals = _last_values(lanes, values) if steps.size else {}
+    finals, early = (_last_values(lanes, values, status) if steps.size else {} for status in ("done", "culled"))
     ranked = {entrant.optimizer: entrant for entrant in facts.ranking}
     for name, style in chosen.items():
         points = sorted((lr, value) for (optimizer, lr), value in finals.items() if optimizer == name and math.isfinite(value))
         if points:
             _draw_rate_line(axes, points, style, ranked.get(name))
+        culled = sorted((lr, value) for (optimizer, lr), value in early.items() if optimizer == name and (optimizer, lr) not in finals)
+        if culled:
+            axes.plot(*zip(*culled, strict=True), "o", color=style.color, markersize=3.2, markerfacecolor="none", alpha=CULLED_ALPHA)
     starts = values[:, 0] if steps.size else np.empty(0)
-    _scale_values(axes, np.array(list(finals.values())), starts[np.isfinite(starts)], facts)
+    _scale_values(axes, np.array([*finals.values(), *early.values()]), starts[np.isfinite(starts)], facts)
     _draw_diverged(axes, [lane for lane in lanes if lane.status == "diverged"], chosen, look)
     axes.set_xlabel("learning rate", color=look.ink, fontsize=9)
-    _title(axes, f"final {split} {facts.metric} against the rate" if finals else _without_values(facts, lanes), look)
+    faint = ", faint where it ended early" if early else ""
+    _title(axes, f"final {split} {facts.metric} against the rate{faint}" if finals else _without_values(facts, lanes), look)
 
 
 def _without_values(facts: Facts, lanes: Sequence[Lane]) -> str:
@@ -261,12 +267,12 @@ def _without_values(facts: Facts, lanes: Sequence[Lane]) -> str:
     return "no rate has a final value" if facts.status == "done" and lanes else "no rates yet"
 
 
-def _last_values(lanes: Sequence[Lane], values: np.ndarray) -> dict[tuple[str, float], float]:
-    """The last value of every (optimizer, lr), the median where several seeds ran; diverged and unfinished lanes have none."""
+def _last_values(lanes: Sequence[Lane], values: np.ndarray, status: str) -> dict[tuple[str, float], float]:
+    """The last value of every (optimizer, lr) of lanes with a status, the median where several seeds ran."""
     found: dict[tuple[str, float], list[float]] = {}
     for lane, row in zip(lanes, values, strict=True):
         known = row[np.isfinite(row)]
-        if lane.status == "done" and known.size:
+        if lane.status == status and known.size:
             found.setdefault((lane.optimizer, lane.lr), []).append(float(known[-1]))
     return {key: float(np.median(group)) for key, group in found.items()}
 

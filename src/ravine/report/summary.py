@@ -24,6 +24,7 @@ def summary(record: Record) -> dict[str, Any]:
         "recommendation": _recommendation(facts),
         "lanes": len(facts.lanes),
         "diverged": len(facts.diverged),
+        "culled": len(facts.culled),
         "wall_s": finite(facts.meta.get("wall_s")),
     }
 

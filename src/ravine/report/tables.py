@@ -12,7 +12,7 @@ from rich.table import Table
 
 from ravine.records import Lane, RankedEntrant, Record
 from ravine.report.facts import Facts, read_facts
-from ravine.report.wording import digits, rate, sentence
+from ravine.report.wording import digits, listed, rate, sentence
 
 WIDTH = 100
 
@@ -26,12 +26,12 @@ def table(record: Record, *, width: int = WIDTH) -> str:
     """The ranking as plain text: table, what the columns mean, notes and the recommendation."""
     facts = read_facts(record)
     below = [*explanations(facts), *facts.notes, "", sentence(facts), ""]
-    return "\n".join([_rendered(_ranked_table(facts), width), *(textwrap.fill(line, width) for line in below)])
+    return "\n".join([rendered(_ranked_table(facts), width), *(textwrap.fill(line, width) for line in below)])
 
 
 def lanes_table(record: Record) -> Table:
     """Every lane and what became of it as a rich table."""
-    result = _empty_table(
+    result = empty_table(
         ["lane", "stage", "optimiser", "lr", "seed", "status", "steps", "seconds", "mode", "reason"], numeric=(0, 3, 4, 6, 7)
     )
     for lane in record.lanes():
@@ -54,11 +54,16 @@ def lanes_table(record: Record) -> Table:
 
 def lanes_text(record: Record, *, width: int = WIDTH) -> str:
     """Every lane as plain text."""
-    return _rendered(lanes_table(record), width)
+    return rendered(lanes_table(record), width)
 
 
 def ranking_csv(record: Record) -> str:
     """The ranking as CSV: one row an entrant, nested parts as `steps_to_target_median` and so on, empty where there is no number."""
+    return _csv(ranking_rows(record))
+
+
+def ranking_rows(record: Record) -> list[dict[str, object]]:
+    """The ranking as flat rows: nested parts as `steps_to_target_median` and so on, None where there is no number."""
     rows = []
     for entrant in record.ranking():
         flat: dict[str, object] = {}
@@ -68,20 +73,27 @@ def ranking_csv(record: Record) -> str:
             else:
                 flat[name] = " ".join(value) if isinstance(value, list) else value
         rows.append(flat)
-    return _csv(rows)
+    return rows
 
 
 def lanes_csv(record: Record) -> str:
     """Every lane as CSV; hypers are columns of their own."""
+    return _csv(lane_rows(record))
+
+
+def lane_rows(record: Record) -> list[dict[str, object]]:
+    """Every lane as a flat row; hypers are `hypers_weight_decay` and so on."""
     rows = []
     for lane in record.lanes():
         fields: dict[str, object] = {name: getattr(lane, name) for name in lane.__dataclass_fields__ if name != "hypers"}
         rows.append(fields | {f"hypers_{name}": value for name, value in lane.hypers.items()})
-    return _csv(rows)
+    return rows
 
 
 def status(lane: Lane) -> str:
-    """A lane's status in words, with the step where it diverged."""
+    """A lane's status in words, with the step where it diverged or was culled."""
+    if lane.status == "culled":
+        return f"culled at step {lane.culled_at}"
     return f"diverged at step {lane.diverged_at}" if lane.status == "diverged" else lane.status
 
 
@@ -100,8 +112,8 @@ def row(entrant: RankedEntrant, facts: Facts) -> list[str]:
         _ranks([ranks[name] for name in entrant.tied_with if name in ranks]),
         rate(entrant.lr) + (" (edge)" if entrant.at_grid_edge else ""),
         f"{entrant.lr_window_decades:.1f}",
-        _steps(entrant),
-        _final(entrant, facts),
+        steps_text(entrant),
+        final_text(entrant, facts),
         memory,
     ]
 
@@ -119,8 +131,8 @@ def explanations(facts: Facts) -> list[str]:
     mean = "mean [95 % interval]" if seeds > 1 else "one value"
     lines = [
         f"Steps: median over {seeds} fresh {'seeds [interval of the median]' if seeds > 1 else 'seed'}, held for two evaluations.{goal}",
-        f"Final: {mean}. Window: decades of rates within 5 % of the way from the best back to the start. "
-        "Tied: cannot be told apart (paired over seeds, Holm-adjusted).",
+        f"Final: {mean}. Window: decades of rates within 5 % of the way from the best back to the start"
+        f"{', of those that ran to the end' if facts.culled else ''}. Tied: cannot be told apart (paired over seeds, Holm-adjusted).",
     ]
     if facts.shared_lr is not None:
         return [*lines, "Rates: shared rate, not a fair comparison."]
@@ -130,7 +142,28 @@ def explanations(facts: Facts) -> list[str]:
     counts = sorted({len({lane.lr for lane in tuned if lane.optimizer == entrant.optimizer}) for entrant in facts.ranking})
     number = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     finalists = _finalists(facts)
-    return [*lines, f"Rates: {number} an optimiser, tuned on the validation split with one seed, {finalists} raced on fresh seeds{cost}."]
+    how = f"tuned on the validation split with one seed{_search(facts)}"
+    return [*lines, f"Rates: {number} an optimiser, {how}, {finalists} raced on fresh seeds{cost}."]
+
+
+def _search(facts: Facts) -> str:
+    """How the number of rates shrank on the way, as part of a sentence; empty in a record from before there was a choice."""
+    search = facts.protocol.get("search")
+    if not isinstance(search, dict):
+        return ""
+    halves = [f"{100 * rung['share']:.0f} %" for rung in search["rungs"] if rung["keeps_one_in"] > 1]
+    missing = [f"{100 * share:.0f} %" for share in search["without_rungs_at"]]
+    said = " (every rate to its end)" if search["exhaustive"] else ""
+    if halves:
+        tuned = [lane for lane in facts.lanes if lane.stage == "tune"]
+        short = f"; too short for one at {listed(missing)}" if missing else ""
+        said = (
+            f" (the best third and the next lower rate of each went on at {listed(halves)} of the horizon{short}: "
+            f"{len(facts.culled)} of {len(tuned)} lanes ended there)"
+        )
+    elif missing and any(lane.stage == "tune" for lane in facts.lanes):
+        said = " (every rate to its end: too few rates, or steps, to end any early)"
+    return f"{said} and refined by 0.2 decades around the best" if search["refined"] else said
 
 
 def _finalists(facts: Facts) -> str:
@@ -152,7 +185,8 @@ def _ranks(ranks: Sequence[int]) -> str:
     return ", ".join(f"#{run[0]}" if len(run) == 1 else f"#{run[0]}–#{run[-1]}" for run in runs)
 
 
-def _steps(entrant: RankedEntrant) -> str:
+def steps_text(entrant: RankedEntrant) -> str:
+    """Median steps to the target with its interval, and how many seeds reached it."""
     steps = entrant.steps_to_target
     if steps.reached == 0:
         return f"not reached (0 of {steps.seeds})"
@@ -163,7 +197,8 @@ def _steps(entrant: RankedEntrant) -> str:
     return middle if steps.reached == steps.seeds else f"{middle}\n{steps.reached} of {steps.seeds} reached"
 
 
-def _final(entrant: RankedEntrant, facts: Facts) -> str:
+def final_text(entrant: RankedEntrant, facts: Facts) -> str:
+    """Mean final value with its interval, and how many seeds diverged."""
     if entrant.final.mean is None:
         return "diverged" if any(lane.status == "diverged" for lane in facts.final_lanes(entrant)) else "not finite"
     mean, low, high = (
@@ -176,20 +211,22 @@ def _final(entrant: RankedEntrant, facts: Facts) -> str:
 
 
 def _ranked_table(facts: Facts) -> Table:
-    result = _empty_table(header(facts), numeric=(0, 3, 4, 7))
+    result = empty_table(header(facts), numeric=(0, 3, 4, 7))
     for entrant in facts.ranking:
         result.add_row(*(escape(cell) for cell in row(entrant, facts)))
     return result
 
 
-def _empty_table(titles: Sequence[str], *, numeric: Sequence[int]) -> Table:
+def empty_table(titles: Sequence[str], *, numeric: Sequence[int]) -> Table:
+    """A table without rows in the style of all; the columns at `numeric` stand right."""
     result = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     for index, title in enumerate(titles):
         result.add_column(escape(title), justify="right" if index in numeric else "left", overflow="fold", min_width=len(title))
     return result
 
 
-def _rendered(content: Table, width: int) -> str:
+def rendered(content: Table, width: int) -> str:
+    """A table as plain text, without trailing spaces."""
     console = Console(width=width, file=io.StringIO(), color_system=None, force_terminal=False, highlight=False)
     with console.capture() as capture:
         console.print(content)

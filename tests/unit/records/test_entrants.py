@@ -1,3 +1,4 @@
+import dataclasses
 import math
 
 import numpy as np
@@ -89,3 +90,12 @@ def test_seeds_whose_curves_are_equal_but_for_rounding_do_not_differ(shift, diff
     assert chosen_cohorts(lanes, sign=1.0)[0].seeds_differ == differ
     diverged = [final(0.1, seed, 0.3 + shift * seed, diverged=True) for seed in (1, 2, 3)]
     assert not chosen_cohorts(diverged, sign=1.0)[0].seeds_differ
+
+
+def test_a_culled_rate_ends_the_window_and_breaks_nothing():
+    lanes = tuned(_4=0.11, _3=0.1, _2=0.11, _1=0.1)
+    assert lr_window_decades(lanes, initial=2.0, sign=1.0) == pytest.approx(3.0)
+    lanes[2] = dataclasses.replace(lanes[2], culled=True)
+    assert lr_window_decades(lanes, initial=2.0, sign=1.0) == pytest.approx(1.0)
+    assert diverges_at_lr(lanes, above=1e-3) is None
+    assert not lanes[2].has_finished

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from ravine.records.statistics import bca_interval, holm, mean_interval, median_interval, paired_difference, steps_to_target
+from ravine.records.statistics import (
+    bca_interval,
+    holm,
+    mean_interval,
+    median_interval,
+    paired_difference,
+    steps_to_target,
+    unpaired_difference,
+)
 
 SAMPLES = [np.random.default_rng(seed).lognormal(size=n) for seed, n in enumerate([2, 3, 5, 7, 8, 12, 30])]
 
@@ -125,3 +133,28 @@ STEPS = np.array([0, 10, 20, 30, 40])
 )
 def test_a_target_counts_when_two_evaluations_in_a_row_hold_it(values, expected):
     assert steps_to_target(STEPS, np.array(values, dtype=float), 2.0) == expected
+
+
+@pytest.mark.parametrize(("n", "m"), [(2, 2), (3, 8), (12, 5)])
+def test_unpaired_difference_is_welchs(n, m):
+    rng = np.random.default_rng([n, m])
+    first, second = rng.normal(0.0, 1.0, size=n), rng.normal(0.5, 3.0, size=m)
+    found = unpaired_difference(first, second)
+    oracle = stats.ttest_ind(second, first, equal_var=False)
+    interval = oracle.confidence_interval(0.95)
+    np.testing.assert_allclose((found.p, found.low, found.high), (oracle.pvalue, interval.low, interval.high), rtol=1e-9)
+    assert (found.method, found.n) == ("welch", min(n, m))
+    assert found.mean == pytest.approx(second.mean() - first.mean())
+
+
+@pytest.mark.parametrize(("first", "second"), [([1.0], [2.0, 3.0]), ([], [1.0]), ([2.0, 2.0], [3.0, 3.0])])
+def test_unpaired_runs_that_hold_no_sample_are_not_testable(first, second):
+    found = unpaired_difference(first, second)
+    assert (found.low, found.high, found.p) == (None, None, 1.0)
+    assert found.method.startswith("not testable")
+
+
+def test_an_unpaired_difference_is_never_surer_than_the_measurement():
+    found = unpaired_difference([1.0, 1.0, 1.0], [2.0, 2.0, 2.0], resolution=(0.3, 0.4))
+    oracle = unpaired_difference([0.7, 1.0, 1.3], [1.6, 2.0, 2.4])
+    assert (found.mean, found.low, found.p) == pytest.approx((oracle.mean, oracle.low, oracle.p))

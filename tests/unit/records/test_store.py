@@ -352,3 +352,26 @@ def test_lanes_that_end_together_may_have_taken_different_numbers_of_steps(tmp_p
         writer.finish_lanes([4, 2], steps_done=[7, 9], seconds=1.0)
     with open_record(tmp_path / "a.ravine") as record:
         assert {lane.lane: lane.steps_done for lane in record.lanes()} == {4: 7, 2: 9}
+
+
+def test_a_culled_lane_stays_culled_and_is_rewound_to_before_its_rung_only(tmp_path):
+    path = tmp_path / "a.ravine"
+    for step, found in ((4, ("running", 0, None)), (5, ("culled", 5, "third")), (9, ("culled", 5, "third"))):
+        path.unlink(missing_ok=True)
+        written(path, 12, diverged=5)
+        with resume(path) as writer:
+            writer.acquit_lanes([1])
+            writer.mark_culled([1], 5, ["third"])
+        with resume(path) as writer:
+            writer.rewind_lanes([0, 1], step)
+            writer.start_lanes([0, 1], "loop")
+        with open_record(path) as record:
+            lane = record.lanes()[1]
+            assert (lane.status, lane.steps_done, lane.reason) == found
+            assert lane.culled_at == (5 if lane.status == "culled" else None)
+            assert len(record.losses(1)) == min(step, 5)
+    with resume(path) as writer:
+        writer.finish_lanes([0, 1], steps_done=[12, 5], seconds=[2.0, 0.5])
+    with open_record(path) as record:
+        assert [(lane.status, lane.seconds) for lane in record.lanes()] == [("done", 2.0), ("culled", 0.5)]
+        assert record.lane_counts() == {"done": 1, "culled": 1}

@@ -160,3 +160,21 @@ def test_a_race_in_which_everything_diverged_says_so_without_a_warning(tmp_path)
     word = next(text for text in rates.texts if text.get_text() == "diverged").get_window_extent()
     crosses = [line.get_transform().transform(line.get_xydata()) for line in rates.lines if line.get_marker() == "x"]
     assert not any(word.contains(x, y) for points in crosses for x, y in points)
+
+
+def test_culled_rates_are_faint_and_apart_from_the_line_of_those_that_ended(tmp_path):
+    path = tmp_path / "a.ravine"
+    records_fixture.write(path)
+    with open_record(path) as record:
+        lanes = [lane for lane in record.lanes(stage="tune") if lane.optimizer == "sgd" and lane.status == "done"][:3]
+    with resume(path) as writer:
+        writer.mark_culled([lane.lane for lane in lanes], 16, ["third"] * 3)
+    with open_record(path) as record:
+        _, rates = race_figure(record).axes
+        (faint,) = [line for line in rates.lines if line.get_alpha() is not None]
+        assert sorted(faint.get_xdata()) == sorted(lane.lr for lane in lanes)
+        assert "faint where it ended early" in rates.get_title(loc="left")
+        whole = [line for line in rates.lines if line.get_color() == faint.get_color() and line.get_linestyle() != "None"]
+        assert not {lr for line in whole for lr in line.get_xdata()} & {lane.lr for lane in lanes}
+        crosses = [line for line in rates.lines if line.get_marker() == "x" and line.get_color() == faint.get_color()]
+        assert not {lr for line in crosses for lr in line.get_xdata()} & {lane.lr for lane in lanes}

@@ -7,7 +7,8 @@ import pytest
 import records_fixture
 from ravine.records import Final, Lane, RankedEntrant, Steps, create, open_record, resume
 from ravine.report import Facts, lanes_csv, lanes_text, ranked_table, ranking_csv, table
-from ravine.report.tables import _ranks, explanations, row
+from ravine.report.facts import read_facts
+from ravine.report.tables import _ranks, explanations, row, status
 
 
 @pytest.fixture(scope="module")
@@ -149,3 +150,43 @@ def test_as_many_rates_are_said_to_have_raced_as_did(record, rates, words):
         found = sorted({lane.lr for lane in record.lanes(stage="final", optimizer=entrant.optimizer)})[:count]
         keep += [lane for lane in record.lanes(stage="final", optimizer=entrant.optimizer) if lane.lr in found]
     assert words in explanations(Facts(record.meta, tuple(keep), entrants))[-1]
+
+
+def searched(facts, **search):
+    """The sentence about rates, of a race that searched in some way."""
+    whole = {"exhaustive": False, "rungs": [], "without_rungs_at": [], "refined": {}} | search
+    meta = facts.meta | {"protocol": facts.protocol | {"search": whole}}
+    return next(line for line in explanations(replace(facts, meta=meta)) if line.startswith("Rates:"))
+
+
+RUNGS = [
+    {"share": 0.03, "step": 25, "keeps_one_in": 1},
+    {"share": 0.1, "step": 100, "keeps_one_in": 3},
+    {"share": 0.33, "step": 325, "keeps_one_in": 9},
+]
+
+
+def test_it_says_how_rates_were_searched(record):
+    facts = read_facts(record)
+    assert "with one seed, the best" in next(line for line in explanations(facts) if line.startswith("Rates:")), "a record from before"
+    culled = replace(facts, lanes=tuple(replace(lane, status="culled") if lane.lane < 5 else lane for lane in facts.lanes))
+    total = sum(lane.stage == "tune" for lane in facts.lanes)
+    said = searched(culled, rungs=RUNGS, refined={"adam": [0.1, 0.2]})
+    assert (
+        f"(the best third and the next lower rate of each went on at 10 % and 33 % of the horizon: 5 of {total} lanes ended there)" in said
+    )
+    assert "and refined by 0.2 decades around the best, the best two raced" in said
+    assert "at 33 % of the horizon; too short for one at 3 % and 10 %: 5 of" in searched(
+        culled, rungs=RUNGS[2:], without_rungs_at=[0.03, 0.1]
+    )
+    assert "(every rate to its end: too few rates, or steps, to end any early)" in searched(facts, without_rungs_at=[0.03, 0.1, 0.33])
+    assert "with one seed (every rate to its end), the best" in searched(facts, exhaustive=True)
+    assert any("of those that ran to the end. Tied" in line for line in explanations(culled))
+    assert not any("of those that ran to the end" in line for line in explanations(facts))
+
+
+def test_a_culled_lane_is_shown_as_such_and_not_as_diverged():
+    lane = Lane(lane=1, stage="tune", optimizer="adam", lr=1e-3, schedule="constant", seed=0, status="culled", steps_done=100)
+    assert status(lane) == "culled at step 100"
+    facts = Facts({}, (lane,), ())
+    assert (facts.culled, facts.diverged) == ([lane], [])
