@@ -19,7 +19,7 @@ export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup oracles race test test-all lint format types docs cli-pages models-page bench wheel all clean
+.PHONY: help setup oracles race test test-all lint format types docs cli-pages models-page optimisers-table parity-page golden-page power-page bench wheel all clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -36,10 +36,10 @@ $(READY): pyproject.toml constraints.txt
 	@$(INSTALL) -e '.[dev]'
 	@touch $@
 
-oracles: $(ORACLES) ## add the second oracles of the parity tests (jax, optax) and the libraries of the conformance table
+oracles: $(ORACLES) ## add the second oracles of the parity tests (jax, optax), the libraries of the conformance table and the trackers
 
 $(ORACLES): $(READY)
-	@$(INSTALL) -e '.[dev,oracles]'
+	@$(INSTALL) -e '.[dev,oracles,trackers]'
 	@$(INSTALL) --no-deps timm
 	@touch $@
 
@@ -72,6 +72,18 @@ cli-pages: $(READY) ## write docs/cli.md anew from the program
 
 models-page: $(READY) ## write docs/models.md anew from the conformance table
 	$(BIN)/python docs/write_models.py
+
+golden-page: $(READY) ## measure the golden checks and write docs/golden.md anew
+	$(BIN)/python docs/write_golden.py
+
+power-page: $(READY) ## simulate docs/power.md and its figure anew (minutes)
+	$(BIN)/python docs/write_power.py
+
+optimisers-table: $(READY) ## write the table of docs/optimisers.md anew from the registry
+	$(BIN)/python docs/write_optimisers.py
+
+parity-page: $(ORACLES) ## write docs/parity.md anew: every optimiser beside its oracles
+	$(BIN)/python docs/write_parity.py
 
 bench: $(READY) ## every benchmark, one after the other
 	@for script in benchmarks/*.py; do echo "$$script"; $(BIN)/python "$$script" || exit 1; done

@@ -38,7 +38,8 @@ def equal_shapes(size, kind):
     """100 tensors; matrices as square as the kind needs."""
     rows = max(1, round((size / TENSORS) ** 0.5)) if kind in MATRIX_KINDS else 1
     columns = round(size / TENSORS / rows)
-    return [(rows, columns)] * TENSORS if rows > 1 else [(columns,)] * TENSORS
+    # Whole blocks of 8-bit state, as the tensors of large models mostly are.
+    return [(rows, columns)] * TENSORS if rows > 1 else [(max(1, round(columns / 256)) * 256,)] * TENSORS
 
 
 def transformer_shapes(size, kind):

@@ -46,9 +46,8 @@ KINDS = {
         "bitsandbytes": library("bitsandbytes.optim", "AdamW32bit", lr=LR),
     },
     "adamw 8-bit": {
-        "ravine fp32 compiled": ravine_side("adamw", "compiled", lr=LR),
-        "ravine 8-bit compiled": ravine_side("adamw", "compiled", lr=LR, state_dtype="8bit"),
-        "ravine 8-bit foreach": ravine_side("adamw", "foreach", lr=LR, state_dtype="8bit"),
+        "ravine fp32 native": ravine_side("adamw", "native", lr=LR),
+        "ravine 8-bit native": ravine_side("adamw", "native", lr=LR, state_dtype="8bit"),
         "torchao 8-bit": library("torchao.optim", "AdamW8bit", lr=LR),
         "bitsandbytes 8-bit": library("bitsandbytes.optim", "AdamW8bit", lr=LR),
     },

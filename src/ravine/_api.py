@@ -90,6 +90,13 @@ class Result:
             report(record, path)
         return Path(path)
 
+    def export(self, to: str, path: str | Path) -> Path:
+        """Write lanes, losses, evaluations and ranking as a new folder for "csv", "parquet", "tensorboard", "mlflow" or "wandb"."""
+        from ravine.report import export
+
+        with self.record() as record:
+            return export(record, to, path)
+
     def recipe(self) -> Any:
         """The recommended recipe; its `code()` is a plain PyTorch script that does not import ravine."""
         from ravine.race.recipe import make_recipe
@@ -108,6 +115,7 @@ def race(
     seeds: int = 5,
     lrs: Sequence[float] | None = None,
     shared_lr: float | None = None,
+    exhaustive: bool = False,
     target: float | None = None,
     race_seed: int = 0,
     device: str = "cpu",
@@ -129,6 +137,7 @@ def race(
         seeds: fresh seeds of the final; intervals need at least 2, and 5 or more say something.
         lrs: rates for every optimiser instead of its own 12 half-decades.
         shared_lr: one rate for all: the textbook figure, never a recommendation.
+        exhaustive: run every rate to its end; by default the number of rates is halved at rungs on the way.
         target: value of the ranking metric to reach; by default 10 % short of what the reference reaches.
         race_seed: seed of everything random.
         device: "auto", "cpu" or "cuda".
@@ -160,6 +169,7 @@ def race(
 
     existing = _existing(out, force=force, resume=resume)
     loaded = load(task) if isinstance(task, str) else task
+    aims: dict[str, Any] = {"lrs": lrs, "shared_lr": shared_lr, "exhaustive": exhaustive, "target": target}
     plan = make_plan(
         loaded,
         optimizers=optimizers,
@@ -167,10 +177,8 @@ def race(
         steps=steps,
         epochs=epochs,
         seeds=seeds,
-        lrs=lrs,
-        shared_lr=shared_lr,
-        target=target,
         race_seed=race_seed,
+        **aims,
     )
     path = Path(out) if out is not None else Path(tempfile.mkdtemp(prefix="ravine-")) / "race.ravine"
     run_race(plan, path, device=device, workers=workers, existing=existing, observer=observer, snapshot_s=snapshot_s)

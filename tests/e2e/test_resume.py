@@ -14,7 +14,7 @@ import pytest
 
 import ravine
 from ravine.base.errors import InputError, RecordError
-from ravine.records import open_record
+from ravine.records import Lane, open_record
 
 ZYGOTE = """
 import json, os, signal, sys, time
@@ -23,6 +23,7 @@ from torch import nn
 torch.set_num_threads(1)
 import ravine
 from ravine.fleet import Choice, Fleet, snapshot, tile_run
+from ravine.race import halving
 from ravine.race.plan import make_plan
 from ravine.race.running import run_race
 
@@ -42,9 +43,11 @@ task = ravine.Task("tiny", Net, *parts[:2], nn.functional.cross_entropy, test=pa
 # How lanes run is decided by the clock, and two ways may differ in the last digits: here it is decided by hand.
 Fleet.calibrate = lambda self, lanes, steps, evaluated=0: Choice(mode, 3, "by hand", {}, 1.0)
 snapshot.COST_SHARE, tile_run.FIRST_BLOCK, tile_run.BLOCK_S = 0.3, 2, 0.02
+# At 1 and 3 of 8 steps, so that three of the six rates that do not diverge end early.
+halving.USEFUL_STEPS = 1
 
 def race(path):
-    plan = make_plan(task, optimizers=["sgd", "adam"], lrs=[1e-2, 1e20], steps=8, seeds=1)
+    plan = make_plan(task, optimizers=["sgd", "adam"], lrs=[*(10.0**-k for k in range(1, 7)), 1e20], steps=8, seeds=1)
     from pathlib import Path
     run_race(plan, Path(path), existing="resume", snapshot_s=0.0)
 
@@ -102,11 +105,14 @@ def zygote(tmp_path_factory):
     process.close()
 
 
+LANE_FIELDS = [name for name in Lane.__dataclass_fields__ if name != "seconds"]
+
+
 def everything(path):
     """All numbers of a record; times left out."""
     with open_record(path) as record:
         meta, lanes = record.meta, record.lanes()
-        facts = [[getattr(lane, name) for name in lane.__dataclass_fields__ if name != "seconds"] for lane in lanes]
+        facts = [[getattr(lane, name) for name in LANE_FIELDS] for lane in lanes]
         losses = [record.losses(lane.lane).tobytes() for lane in lanes]
         found = record.evaluations()
         values = [column.tolist() for column in (found.lane, found.step, found.split, found.metric)] + [found.value.tobytes()]
@@ -121,6 +127,8 @@ def check_kills(zygote, mode, folder, number):
     code, length = zygote.race(folder / "plain.ravine", mode)
     assert code == 0
     expected = everything(folder / "plain.ravine")
+    statuses = {(lane[LANE_FIELDS.index("status")], lane[LANE_FIELDS.index("steps_done")]) for lane in expected[0]}
+    assert {("culled", 1), ("culled", 3), ("done", 8)} <= statuses
     moments, races, kills = random.Random(0), 0, 0
     while kills < number:
         races += 1
@@ -166,7 +174,8 @@ stream = torch.Generator().manual_seed(0)
 x = torch.randn(40, 3, generator=stream)
 task = ravine.Task("slow", Slow, (x[:20], x[:20, :1]), (x[20:], x[20:, :1]), nn.functional.mse_loss, batch_size=5)
 """
-OPTIONS = ["--optimizers", "sgd,adam", "--lrs", "0.01,0.1", "--steps", "80", "--seeds", "2", "--workers", "2", "--no-figure", "--quiet"]
+RATES = "0.1,0.03,0.01,0.003,0.001"  # enough for a rung at which some end
+OPTIONS = ["--optimizers", "sgd,adam", "--lrs", RATES, "--steps", "80", "--seeds", "2", "--workers", "2", "--no-figure", "--quiet"]
 
 
 def evaluations(path):

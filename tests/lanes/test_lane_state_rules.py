@@ -56,7 +56,7 @@ def in_a_plain_loop(engine, lane):
     """The same lane trained by the drop-in class."""
     model = engine.model(lane.seed).train()
     named = dict(model.named_parameters())
-    optimizer = optim.create(lane.rule.name, list(named.values()), **{**lane.hypers})
+    optimizer = optim.create(lane.rule.name, list(named.values()), **lane.hypers)
     order = BatchOrder(size(engine.train), BATCH, derive(RACE_SEED, lane.seed, "order"))
     for step, rows in enumerate(order.take(STEPS)):
         batch = gather(engine.train, rows)

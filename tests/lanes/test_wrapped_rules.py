@@ -133,3 +133,19 @@ def plain_loop():
         return module.train()
 
     return model, [gather(train, rows) for rows in order.take(STEPS)]
+
+
+@pytest.mark.parametrize("mode", ["stacked", "loop"])
+@pytest.mark.parametrize("wrapper", WRAPPERS)
+def test_a_lane_saved_in_its_middle_goes_on_to_the_same_bits(wrapper, mode):
+    engine = fleet("mlp")
+    (group,) = engine.tiles(members(wrapper)[:2] if mode == "stacked" else members(wrapper)[2:3], STACKED)
+    through, before, after = (engine._tile(group, mode, STEPS) for _ in range(3))
+    through.run(5)
+    before.run(5)
+    after.restore(before.save())
+    for tile in (through, after):
+        tile.run(STEPS - 5)
+    ours, others = through.save(), after.save()
+    assert ours.keys() == others.keys()
+    assert all(torch.equal(ours[name], others[name]) for name in ours)

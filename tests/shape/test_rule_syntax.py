@@ -157,7 +157,8 @@ def test_forbidden_imports_are_found(line):
 
 
 def test_allowed_syntax_passes():
-    source = "class R:\n    def update(self, p, g, s, c):\n        if self.on('a') and not self.on('b') and p.ndim < 2:\n            g = g + c.l2 * p\n"
+    source = "class R:\n    def update(self, p, g, s, c):\n"
+    source += "        if self.on('a') and not self.on('b') and p.ndim < 2:\n            g = g + c.l2 * p\n"
     assert (
         faults(source + "        state = {'m': g}\n        v = state['w'] = s.w.maximum(g)\n        return -c.lr * v.sqrt(), state\n") == []
     )

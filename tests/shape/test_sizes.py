@@ -60,13 +60,39 @@ def public_definitions(tree):
     for node in tree.body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
             yield node
-            if isinstance(node, ast.ClassDef) and not is_rule(node):
-                yield from (method for method in node.body if is_documented_method(method))
+            if isinstance(node, ast.ClassDef):
+                known = documented_above(node) if is_rule(node) else set()
+                yield from (method for method in node.body if is_documented_method(method) and method.name not in known)
+
+
+CLASSES = {node.name: node for source in SOURCES.values() for node in ast.parse(source).body if isinstance(node, ast.ClassDef)}
+
+
+def ancestors(node):
+    """Classes of the source that a class inherits from, by name."""
+    for base in node.bases:
+        if isinstance(base, ast.Name) and base.id in CLASSES and base.id != node.name:
+            yield CLASSES[base.id]
+            yield from ancestors(CLASSES[base.id])
 
 
 def is_rule(node):
-    """`scalars` and `update` of a rule are documented on Rule; the class holds the equations."""
-    return any(isinstance(base, ast.Name) and base.id == "Rule" for base in node.bases)
+    """Methods of a rule are documented once, on Rule or Wrapper; the class holds the equations."""
+    return any(above.name == "Rule" for above in ancestors(node))
+
+
+def documented_above(node):
+    """Methods that a class only fills in: they are documented where they come from."""
+    found = [method for above in ancestors(node) for method in above.body if isinstance(method, ast.FunctionDef)]
+    return {method.name for method in found if ast.get_docstring(method)}
+
+
+def test_rules_are_seen_however_far_from_rule():
+    assert is_rule(CLASSES["Clip"])
+    assert is_rule(CLASSES["SophiaH"])
+    assert not is_rule(CLASSES["RuleOptimizer"])
+    assert "own" in documented_above(CLASSES["Clip"])
+    assert "weights" not in documented_above(CLASSES["Clip"])
 
 
 def is_documented_method(node):

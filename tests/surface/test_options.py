@@ -8,12 +8,14 @@ SURFACE = {
     "": ["--help", "--version"],
     "data": ["--help"],
     "data get": ["--folder", "--help", "NAME"],
+    "export": ["--help", "--out", "--to", "-o", "FILE.ravine"],
     "optimizers": ["--help"],
     "race": [
         *(
             "--batch-size",
             "--device",
             "--epochs",
+            "--exhaustive",
             "--explain",
             "--figure",
             "--force",
@@ -29,7 +31,7 @@ SURFACE = {
     "recipe": ["--force", "--help", "--out", "-o", "FILE.ravine"],
     "report": ["--force", "--help", "--out", "-o", "FILE.ravine"],
     "schedules": ["--help"],
-    "show": ["--csv", "--help", "--json", "--lanes", "FILE.ravine"],
+    "show": ["--compare", "--csv", "--help", "--json", "--lanes", "--profile", "FILE.ravine"],
     "tasks": ["--help"],
 }
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ravine.fleet import Choice, Diverged, Evaluated, Event, Finished, LossBlock
+from ravine.fleet import Choice, Culled, Diverged, Evaluated, Event, Finished, LossBlock
 from ravine.race.stage import Entry
 
 
@@ -18,7 +18,7 @@ class Tally:
         steps: optimiser steps of each.
 
     Attributes:
-        lanes, alive: lanes in all, and not diverged, by optimiser in the order of entry.
+        lanes, alive: lanes in all, and neither diverged nor culled, by optimiser in the order of entry.
         best: lowest evaluated loss and its step, by optimiser; absent before the first finite one.
     """
 
@@ -28,6 +28,7 @@ class Tally:
         self._steps_done = dict.fromkeys(self._optimizer, 0)
         self._finished: set[int] = set()
         self._diverged: set[int] = set()
+        self._culled: set[int] = set()
         names = list(self._optimizer.values())
         self.lanes = {optimizer: names.count(optimizer) for optimizer in dict.fromkeys(names)}
         self.alive = dict(self.lanes)
@@ -40,8 +41,8 @@ class Tally:
 
     @property
     def done(self) -> int:
-        """Lane-steps behind us; a tile whose lanes have all diverged counts as run."""
-        return sum(self._steps_done.values())
+        """Lane-steps behind us; those that a culled lane will not take, and a tile whose lanes have all diverged, count as run."""
+        return sum(self.steps if lane in self._culled else steps for lane, steps in self._steps_done.items())
 
     @property
     def diverged(self) -> int:
@@ -62,12 +63,18 @@ class Tally:
             case Evaluated():
                 self._evaluated(event)
             case Diverged():
-                if event.lane not in self._diverged:
-                    self._diverged.add(event.lane)
-                    self.alive[self._optimizer[event.lane]] -= 1
+                self._end((event.lane,), self._diverged)
+            case Culled():
+                self._end(event.lanes, self._culled)
             case Finished():
                 self._finished.update(event.lanes)
                 self._steps_done.update(dict.fromkeys(event.lanes, self.steps))
+
+    def _end(self, lanes: Sequence[int], ended: set[int]) -> None:
+        for lane in lanes:
+            if lane not in self._diverged | self._culled:
+                ended.add(lane)
+                self.alive[self._optimizer[lane]] -= 1
 
     def _evaluated(self, event: Evaluated) -> None:
         for lane, loss in zip(event.lanes, event.values["loss"], strict=True):
@@ -78,7 +85,8 @@ class Tally:
     def ending(self) -> str:
         """How the stage ended."""
         lost = f"; {self.diverged} of {len(self._optimizer)} lanes diverged" if self.diverged else ""
-        return f"{self.name}: done in {duration(time.perf_counter() - self.started)}{lost}"
+        fewer = f"; {len(self._culled)} were culled" if self._culled else ""
+        return f"{self.name}: done in {duration(time.perf_counter() - self.started)}{lost}{fewer}"
 
 
 def beginning(name: str, lanes: int, steps: int, choice: Choice, memory_bytes: int) -> str:

@@ -27,7 +27,8 @@ def tasks() -> None:
 def optimizers() -> None:
     """List the optimisers and their defaults.
 
-    Each with its paper, default settings, the learning rates that a race searches, and its state in bytes.
+    Each with its paper, default settings, the learning rates that a race searches, and its state in bytes; then the
+    wrappers that may stand around any of them.
     """
     from ravine.rules import REGISTRY, resolve
 
@@ -45,6 +46,7 @@ def optimizers() -> None:
             f"paper: {entry.rule.citation}",
         ]
         _paragraph(name, lines)
+    _wrappers()
 
 
 def schedules() -> None:
@@ -59,6 +61,18 @@ def schedules() -> None:
             if field.name != "horizon"
         }
         _paragraph(name, [summary, _options("settings", [f"{key}={value}" for key, value in fields.items()])])
+
+
+def _wrappers() -> None:
+    from ravine.rules import WRAPPERS
+
+    typer.echo("Wrappers follow a plus sign, the last one outermost: ravine race digits --optimizers adamw,adamw+clip+lookahead.")
+    for name, kind in WRAPPERS.items():
+        settings = [f"{hyper.group_key}={hyper.default:g}" for hyper in kind.hypers]
+        settings += [f"{flag.name}={flag.default}" for flag in kind.flags]
+        summary = (inspect.getdoc(kind) or "").splitlines()[0]
+        text = " ".join([f"+{name}", summary, *([f"{_options('Defaults', settings)}."] if settings else []), f"Paper: {kind.citation}"])
+        typer.echo(textwrap.fill(text, WIDTH, initial_indent="  ", subsequent_indent="      "))
 
 
 def _among(choices: Sequence[str]) -> str:

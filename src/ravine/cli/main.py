@@ -18,7 +18,7 @@ from typer.core import TyperGroup
 from ravine._version import __version__
 from ravine.base._checks import unknown_name
 from ravine.base.errors import RavineError
-from ravine.cli import data, listing, race, recipe, report, show
+from ravine.cli import data, export, listing, race, recipe, report, show
 from ravine.cli._failures import UsageError, explain
 
 DONE, BAD_INPUT, INTERRUPTED, BROKEN_PIPE, TERMINATED = 0, 2, 130, 141, 143
@@ -44,7 +44,7 @@ app = typer.Typer(cls=Commands, rich_markup_mode=None, add_completion=False)
 data_app = typer.Typer(cls=Commands, rich_markup_mode=None, help="Fetch public data sets.")
 data_app.callback()(lambda: None)
 data_app.command()(data.get)
-for command in (race.race, show.show, report.report, recipe.recipe, listing.tasks, listing.optimizers, listing.schedules):
+for command in (race.race, show.show, report.report, recipe.recipe, export.export, listing.tasks, listing.optimizers, listing.schedules):
     app.command()(command)
 app.add_typer(data_app, name="data")
 

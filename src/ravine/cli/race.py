@@ -29,6 +29,7 @@ SharedRate = Annotated[
     float | None,
     typer.Option(metavar="X", parser=_values.number, help="One untuned rate for all, as in a textbook figure; not fair."),
 ]
+Exhaustive = Annotated[bool, typer.Option("--exhaustive", help="Run every rate of the grid to its end; else most end early.")]
 Target = Annotated[
     float | None, typer.Option(metavar="X", parser=_values.number, help="Value to reach; if left out, close to what the reference reaches.")
 ]
@@ -60,6 +61,7 @@ def race(
     seeds: Seeds = 5,
     lrs: Rates = "auto",
     shared_lr: SharedRate = None,
+    exhaustive: Exhaustive = False,
     target: Target = None,
     seed: Seed = 0,
     out: Out = None,
@@ -82,7 +84,7 @@ def race(
     options: dict[str, Any] = {"steps": steps, "epochs": epochs, "seeds": seeds, "shared_lr": shared_lr, "target": target}
     names, rates, processes = _values.optimizers(optimizers), _values.rates(lrs), _values.workers(workers)
     options |= {"optimizers": names, "lrs": rates, "schedule": schedule, "workers": processes, "device": device}
-    options |= {"race_seed": seed, "force": force, "resume": resume}
+    options |= {"race_seed": seed, "force": force, "resume": resume, "exhaustive": exhaustive}
     if explain and quiet:
         raise InputError("--explain and --quiet exclude each other: one says more, the other nothing.")
     # What the user's own code prints is a message; results alone go to the standard output.

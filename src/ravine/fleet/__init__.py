@@ -1,11 +1,12 @@
 """Many copies of one model in one process, each with its own optimiser."""
 
 from ravine.fleet.calibration import Choice, Mode
-from ravine.fleet.events import Diverged, Evaluated, Event, Finished, LossBlock, Remark, Saved, Started
+from ravine.fleet.events import Culled, Diverged, Evaluated, Event, Finished, LossBlock, Paused, Remark, Saved, Started
 from ravine.fleet.fleet import Fleet
 from ravine.fleet.lanes import Lane
 from ravine.fleet.parcel import fingerprint, pack
 from ravine.fleet.past import Past
+from ravine.fleet.rungs import Rungs
 from ravine.fleet.snapshot import EVERY_S, Snapshots
 from ravine.fleet.tile_run import Evaluations
 from ravine.fleet.workers import WorkerPool
@@ -13,6 +14,7 @@ from ravine.fleet.workers import WorkerPool
 __all__ = [
     "EVERY_S",
     "Choice",
+    "Culled",
     "Diverged",
     "Evaluated",
     "Evaluations",
@@ -23,7 +25,9 @@ __all__ = [
     "LossBlock",
     "Mode",
     "Past",
+    "Paused",
     "Remark",
+    "Rungs",
     "Saved",
     "Snapshots",
     "Started",

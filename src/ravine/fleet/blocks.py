@@ -66,11 +66,15 @@ def separate(block: Block, parameters: Sequence[nn.Parameter], present: Sequence
     if len({present[index] for index in block.members}) == 1:
         return [block]
     sizes = [parameters[index].numel() for index in block.members]
-    pieces = {symbol: dict(zip(block.members, torch.split(slot, sizes), strict=True)) for symbol, slot in block.slots.items()}
+    # A slot that is one number holds for all members, and for both parts.
+    numbers = {symbol: slot for symbol, slot in block.slots.items() if slot.shape != block.storage.shape}
+    split = {symbol: torch.split(slot, sizes) for symbol, slot in block.slots.items() if symbol not in numbers}
+    pieces = {symbol: dict(zip(block.members, parts, strict=True)) for symbol, parts in split.items()}
     result = []
     for wanted in (True, False):
         members = [index for index in block.members if present[index] == wanted]
         slots = {symbol: torch.cat([piece[index] for index in members]) for symbol, piece in pieces.items()}
+        slots |= {symbol: number.clone() for symbol, number in numbers.items()}
         result.append(Block(_join(parameters, members), members, slots, block.age))
     return result
 

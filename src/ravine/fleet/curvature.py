@@ -95,7 +95,7 @@ def _no_labels(given: str) -> TaskError:
 
 
 def single_curvature(
-    objective: nn.Module, named: Mapping[str, nn.Parameter], batch: Any, rule: Rule, training: Training, place: tuple[int, int]
+    objective: nn.Module, named: Mapping[str, nn.Parameter], batch: Any, rule: Rule, *, training: Training, place: tuple[int, int]
 ) -> list[Tensor | None]:
     """The estimate for one module by ordinary autograd; parameters that the loss does not use have None.
 

@@ -1,6 +1,6 @@
 """When a lane counts as diverged, from its training losses alone."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,6 +62,10 @@ class DivergenceWatch:
         """Bring a fresh watch to where `save` was called."""
         self._mean, self._best, self._start = (saved[name].astype(np.float64) for name in ("mean", "best", "start"))
         self._running, self._steps = saved["running"].astype(bool), int(saved["steps"])
+
+    def drop(self, positions: Collection[int]) -> None:
+        """Watch lanes no longer: they were stopped in good health."""
+        self._running[list(positions)] = False
 
     def observe(self, losses: np.ndarray, finite: np.ndarray) -> list[Divergence]:
         """Lanes that diverged within a block of steps.

@@ -44,6 +44,23 @@ class Diverged:
 
 
 @dataclass(frozen=True, slots=True)
+class Paused:
+    """A tile waits at a rung until it is decided which of its lanes go on; nothing else of it follows before."""
+
+    lanes: tuple[int, ...]
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class Culled:
+    """What was decided at a rung: lanes, perhaps none, that end after `step` steps in good health, and why each of them."""
+
+    lanes: tuple[int, ...]
+    step: int
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Finished:
     """A tile is done: lane numbers and the seconds its steps took (evaluation left out)."""
 
@@ -67,4 +84,4 @@ class Remark:
     text: str
 
 
-Event: TypeAlias = Started | LossBlock | Evaluated | Diverged | Finished | Saved | Remark
+Event: TypeAlias = Started | LossBlock | Evaluated | Diverged | Paused | Culled | Finished | Saved | Remark

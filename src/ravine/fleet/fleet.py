@@ -17,14 +17,15 @@ from ravine.fleet.calibration import Choice, Mode, calibrate, tile_size
 from ravine.fleet.candidates import Trials
 from ravine.fleet.data import aligned, duplicate, gather, size, to_device
 from ravine.fleet.devices import lanes_on_cuda, whole_precision
-from ravine.fleet.events import Event, Remark
+from ravine.fleet.events import Event, Paused, Remark
 from ravine.fleet.lanes import Lane, tile_lanes
 from ravine.fleet.loop_tile import LoopTile
-from ravine.fleet.memory import evaluation_rows, forecast
+from ravine.fleet.memory import evaluation_rows, forecast, held_bytes
 from ravine.fleet.native import Functions, Unsupported
 from ravine.fleet.native_tile import NativeTile
 from ravine.fleet.past import NOTHING_PAST, Past
-from ravine.fleet.room import check_room, free_bytes, in_words, lanes_that_fit, workers_that_fit
+from ravine.fleet.room import SHARE, check_room, free_bytes, in_words, lanes_that_fit, workers_that_fit
+from ravine.fleet.rungs import Rungs, in_step
 from ravine.fleet.shrinking import Shrinking, is_out_of_memory
 from ravine.fleet.snapshot import Snapshots
 from ravine.fleet.stacked_tile import StackedTile
@@ -149,8 +150,25 @@ class Fleet:
         evaluated = max(map(size, splits.values()), default=0)
         return forecast(self.support.footprint, self.tiles(lanes, choice), data, choice.mode, evaluated=evaluated)
 
+    def held(self, lanes: Sequence[Lane], used: int) -> int | None:
+        """Bytes of all lanes at rest, as they are held at a rung beside what the run uses; None if that is more than there is.
+
+        Args:
+            lanes: the lanes of the run.
+            used: forecast for all its processes (`memory`), with one tile in each.
+        """
+        held = held_bytes(self.support.footprint, lanes)
+        return held if used + held <= SHARE * self._room() else None
+
     def run(
-        self, lanes: Sequence[Lane], steps: int, evaluations: Evaluations, choice: Choice, past: Past = NOTHING_PAST
+        self,
+        lanes: Sequence[Lane],
+        steps: int,
+        evaluations: Evaluations,
+        choice: Choice,
+        past: Past = NOTHING_PAST,
+        *,
+        rungs: Rungs | None = None,
     ) -> Iterator[Event]:
         """Train lanes, tile after tile, and report what happens as it happens.
 
@@ -160,13 +178,24 @@ class Fleet:
             evaluations: when which split is evaluated.
             choice: how, from `calibrate` or by hand.
             past: what was done before of these lanes, and where snapshots go.
+            rungs: where all tiles wait for each other; nowhere if None.
         """
-        here = self.on_device(evaluations)
-        for members in past.left(self.tiles(lanes, choice)):
-            yield from self.run_tile(members, steps, here, past.mode(members, choice.mode), past.snapshots)
+        here, rungs = self.on_device(evaluations), rungs or Rungs()
+        runs = [
+            self.run_tile(members, steps, here, past.mode(members, choice.mode), past.snapshots, rungs=rungs)
+            for members in past.left(self.tiles(lanes, choice))
+        ]
+        yield from in_step(runs, lambda step: [rungs.verdict(step)])
 
     def run_tile(
-        self, lanes: Sequence[Lane], steps: int, evaluations: Evaluations, mode: Mode, snapshots: Snapshots | None = None
+        self,
+        lanes: Sequence[Lane],
+        steps: int,
+        evaluations: Evaluations,
+        mode: Mode,
+        snapshots: Snapshots | None = None,
+        *,
+        rungs: Rungs | None = None,
     ) -> Iterator[Event]:
         """Train the lanes of one tile, from their snapshot if there is one, in smaller tiles if memory does not suffice.
 
@@ -176,19 +205,33 @@ class Fleet:
             evaluations: see `on_device`.
             mode: how.
             snapshots: where snapshots lie and go.
+            rungs: where the tile waits, told by a `Paused`; whoever goes on has entered what was decided.
         """
-        yield from self._shrinking.run(lanes, lambda part: self._run_part(part, steps, evaluations, mode, snapshots))
+        held = rungs or Rungs()
+        yield from self._shrinking.run(lanes, lambda part: self._run_part(part, steps, evaluations, mode, snapshots, rungs=held))
 
     def _run_part(
-        self, lanes: Sequence[Lane], steps: int, evaluations: Evaluations, mode: Mode, snapshots: Snapshots | None
+        self, lanes: Sequence[Lane], steps: int, evaluations: Evaluations, mode: Mode, snapshots: Snapshots | None, *, rungs: Rungs
     ) -> Iterator[Event]:
-        with quiet_threads():
-            tile = self._tile(lanes, mode, steps)
-        run = TileRun(tile, mode, steps, evaluations, evaluate=self.evaluate, snapshots=snapshots)
-        snapshot = None if snapshots is None else snapshots.find([lane.number for lane in lanes])
-        if snapshot is not None:
-            run.restore(snapshot)
-        yield from run.events()
+        waits: Event | None = None
+        while True:
+            with quiet_threads():
+                tile = self._tile(lanes, mode, steps)
+            run = TileRun(tile, mode, steps, evaluations, evaluate=self.evaluate, snapshots=snapshots, rungs=rungs)
+            snapshot = None if snapshots is None else snapshots.find([lane.number for lane in lanes])
+            if snapshot is not None:
+                run.restore(snapshot)
+            waits = None
+            for event in run.events():
+                if rungs.parks and run.is_saved and isinstance(event, Paused):
+                    waits = event
+                    break
+                yield event
+            if waits is None:
+                break
+            # It is taken up from its snapshot, so that meanwhile memory holds others.
+            del tile, run, snapshot, event
+            yield waits
         if tile.remark and tile.remark not in self._remarks:
             self._remarks.add(tile.remark)
             yield Remark(tile.remark)

@@ -165,7 +165,7 @@ class LoopTile(Tile):
         lane = self.lanes[0]
         if not any(wants(lane.rule.at(block.age + 1, SimpleNamespace(**lane.hypers))) for block in blocks):
             return []
-        return single_curvature(self._module, self._named, batch, lane.rule, self._training, (lane.seed, step + 1))
+        return single_curvature(self._module, self._named, batch, lane.rule, training=self._training, place=(lane.seed, step + 1))
 
     def _propose(self, block: Block, gradients: Sequence[Tensor | None], scalars: Mapping[str, float]) -> _Proposal:
         native = self._native(block)

@@ -252,6 +252,11 @@ def tile_bytes(footprint: Footprint, tile: Sequence[Lane], mode: str, *, evaluat
     return max(steps + batches, held + (len(tile) if stacked else 1) * rows * footprint.evaluation)
 
 
+def held_bytes(footprint: Footprint, lanes: Sequence[Lane]) -> int:
+    """Bytes of lanes at rest, every one of them held."""
+    return int(SLACK * sum(footprint.state(footprint.slots(lane.rule)) for lane in lanes))
+
+
 def forecast(footprint: Footprint, tiles: Sequence[Sequence[Lane]], data_bytes: int, mode: str, *, evaluated: int = 0) -> int:
     """Peak bytes of a run beyond the process as it is: the data set, the largest tile (one is alive at a time), the compiler."""
     peaks = [tile_bytes(footprint, tile, mode, evaluated=evaluated) for tile in tiles]

@@ -78,6 +78,8 @@ class NativeTile(Tile):
         for group in self.groups:
             block = torch.zeros((group.size, len(group.rule.active_slots), parameters.shape[1]), dtype=parameters.dtype)
             for at, slot in enumerate(group.rule.active_slots):
+                if slot.copies:
+                    block[:, at] = parameters[group.start : group.stop]
                 if slot.fill:
                     block[:, at] += torch.as_tensor(group.hypers[slot.fill], dtype=parameters.dtype)[:, None]
             slots.append(block)

@@ -7,8 +7,9 @@ from typing import final
 import torch
 
 from ravine.base.errors import TaskError
-from ravine.fleet.events import Event, Remark
+from ravine.fleet.events import Event, Paused, Remark
 from ravine.fleet.lanes import Lane
+from ravine.fleet.rungs import in_step
 from ravine.fleet.telling import Told
 
 RunTile = Callable[[Sequence[Lane]], Iterator[Event]]
@@ -50,17 +51,22 @@ class Shrinking:
         Raises:
             TaskError: memory does not suffice for one lane.
         """
-        waiting, told = self._parts(tuple(lanes)), Told()
-        while waiting:
-            part = waiting.pop(0)
-            if (yield from self._succeeds(part, run_tile, told)):
-                continue
-            if len(part) == 1:
-                raise TaskError(f"memory did not suffice for lane {part[0].number} alone: use a smaller batch or a smaller model.")
-            self._most = -(-len(part) // 2)
-            _release()
-            yield Remark(f"memory did not suffice for {len(part)} lanes at a time; they go on {self._most} at a time")
-            waiting[:0] = self._parts(part)
+        yield from self._all(self._parts(tuple(lanes)), run_tile, Told())
+
+    def _all(self, parts: Sequence[tuple[Lane, ...]], run_tile: RunTile, told: Told) -> Iterator[Event]:
+        """Parts of a tile, which wait at a rung only once every one of them does."""
+        numbers = tuple(lane.number for part in parts for lane in part)
+        yield from in_step([self._one(part, run_tile, told) for part in parts], lambda step: [Paused(numbers, step)])
+
+    def _one(self, part: tuple[Lane, ...], run_tile: RunTile, told: Told) -> Iterator[Event]:
+        if (yield from self._succeeds(part, run_tile, told)):
+            return
+        if len(part) == 1:
+            raise TaskError(f"memory did not suffice for lane {part[0].number} alone: use a smaller batch or a smaller model.")
+        self._most = -(-len(part) // 2)
+        _release()
+        yield Remark(f"memory did not suffice for {len(part)} lanes at a time; they go on {self._most} at a time")
+        yield from self._all(self._parts(part), run_tile, told)
 
     def _succeeds(self, part: Sequence[Lane], run_tile: RunTile, told: Told) -> Generator[Event, None, bool]:
         try:

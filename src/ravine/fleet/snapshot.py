@@ -9,6 +9,7 @@ ahead of its record; rows of the record beyond it are deleted on resuming and wr
 import contextlib
 import hashlib
 import json
+import math
 import os
 import time
 import uuid
@@ -32,7 +33,13 @@ EVERY_S = 30.0
 COST_SHARE = 0.02
 """Most of the time that snapshots may take: where one is slow, the next waits longer."""
 
+FIRST_COST_S = 0.02
+"""What the first one is thought to take."""
+
 ENDING = ".safetensors"
+
+UNFINISHED = ".tmp*"
+"""What safetensors leaves of a draft in whose writing the process was killed (0.8)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +71,7 @@ class Snapshots:
         self.folder, self.race, self.every_s = folder, race, every_s
         self.is_ending: Callable[[], bool] = lambda: False
         self._interval, self._last, self._is_broken = every_s, time.perf_counter(), False
+        self._cost_s = FIRST_COST_S
 
     def __getstate__(self) -> tuple[Path, str, float]:
         return self.folder, self.race, self.every_s
@@ -75,6 +83,15 @@ class Snapshots:
     def is_due(self) -> bool:
         """Whether it is time for the next one."""
         return not self._is_broken and time.perf_counter() - self._last >= self._interval
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether one could not be written, so that no other is tried."""
+        return self._is_broken
+
+    def pays(self, work_s: float) -> bool:
+        """Whether seconds of work that would otherwise lie in memory alone, for nobody knows how long, are worth one."""
+        return not self._is_broken and math.isfinite(self.every_s) and self._cost_s <= COST_SHARE * work_s
 
     def write(
         self, lanes: Sequence[int], step: int, header: Mapping[str, Any], state: Callable[[], Mapping[str, Tensor]]
@@ -105,7 +122,8 @@ class Snapshots:
                 f"no snapshot can be written to {self.folder} ({_reason(error)}): the race goes on, but a kill would cost more of it"
             )
         self._last = time.perf_counter()
-        self._interval = max(self.every_s, (self._last - started) / COST_SHARE)
+        self._cost_s = self._last - started
+        self._interval = max(self.every_s, self._cost_s / COST_SHARE)
         return Saved(tuple(lanes), step, str(draft))
 
     def commit(self, saved: Saved) -> bool:
@@ -140,7 +158,7 @@ class Snapshots:
         """Remove every draft, and every snapshot but those of some tiles: one of other lanes knows a later past."""
         kept = {_name(lanes) for lanes in tiles}
         with contextlib.suppress(OSError):
-            for path in [*self.folder.glob(f"*{ENDING}"), *self.folder.glob(f".*{ENDING}.*")]:
+            for path in [file for pattern in (f"*{ENDING}", f".*{ENDING}.*", UNFINISHED) for file in self.folder.glob(pattern)]:
                 if path.name not in kept:
                     path.unlink(missing_ok=True)
 

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from ravine.fleet.devices import repeatable
 from ravine.fleet.divergence import Divergence, DivergenceWatch
-from ravine.fleet.events import Diverged, Evaluated, Event, Finished, LossBlock, Remark, Saved, Started
+from ravine.fleet.events import Diverged, Evaluated, Event, Finished, LossBlock, Paused, Remark, Saved, Started
+from ravine.fleet.rungs import Rungs
 from ravine.fleet.snapshot import Snapshot, Snapshots
 from ravine.fleet.tiles import Tile
 from ravine.tasks._randomness import isolated
@@ -54,6 +55,7 @@ class TileRun:
         evaluations: when which split is evaluated.
         evaluate: values of every lane on a split: metric -> (lanes,) float64.
         snapshots: where the state goes now and then; nowhere if None.
+        rungs: where it waits; nowhere if None.
     """
 
     def __init__(
@@ -65,12 +67,20 @@ class TileRun:
         *,
         evaluate: Callable[[Tile, Any], Mapping[str, np.ndarray]],
         snapshots: Snapshots | None = None,
+        rungs: Rungs | None = None,
     ) -> None:
         self._tile, self._mode, self._steps, self._evaluations = tile, mode, steps, evaluations
         self._evaluate_split, self._snapshots = evaluate, snapshots
         self._numbers = tuple(lane.number for lane in tile.lanes)
         self._watch, self._alive_L = DivergenceWatch(len(self._numbers)), np.ones(len(self._numbers), dtype=bool)
         self._position, self._busy_s, self._block = -1, 0.0, FIRST_BLOCK
+        self._rungs, self._names = rungs or Rungs(), dict[str, tuple[str, ...]]()
+        self._saved_at, self._saved_s = -1, 0.0
+
+    @property
+    def is_saved(self) -> bool:
+        """Whether a snapshot holds the tile as it is."""
+        return self._saved_at == self._position
 
     def restore(self, snapshot: Snapshot) -> None:
         """Go on from a snapshot of the same lanes: events from its step on follow, the ones before it do not come again."""
@@ -83,23 +93,39 @@ class TileRun:
         self._watch.restore({name: tensor.numpy() for name, tensor in parts["watch"].items()})
         self._alive_L = parts["run"]["alive"].numpy().copy()
         self._position, self._busy_s = snapshot.header["step"], snapshot.header["busy_s"]
+        self._saved_at, self._saved_s = self._position, self._busy_s
 
     def events(self) -> Iterator[Event]:
         """Run to the end."""
         yield Started(self._numbers, self._mode)
-        for mark in self._evaluations.marks(self._steps):
-            # A snapshot is taken after everything that is due at its step.
-            if mark <= self._position:
-                continue
-            self._position = max(self._position, 0)
-            while self._position < mark:
-                yield from self._advance(mark)
-                if self._position < mark:
-                    yield from self._save()
-            yield from self._evaluate(mark)
-            if mark < self._steps:
-                yield from self._save()
+        for mark in sorted({*self._evaluations.marks(self._steps), *self._rungs.steps}):
+            # A snapshot is taken after everything that is due at its step, but for what is decided there.
+            if mark > self._position:
+                yield from self._reach(mark)
+            if mark == self._position and mark in self._rungs.steps:
+                yield from self._wait(mark)
         yield Finished(self._numbers, self._busy_s)
+
+    def _reach(self, mark: int) -> Iterator[Event]:
+        self._position = max(self._position, 0)
+        while self._position < mark:
+            yield from self._advance(mark)
+            if self._position < mark:
+                yield from self._save()
+        yield from self._evaluate(mark)
+        if mark < self._steps:
+            yield from self._save()
+
+    def _wait(self, step: int) -> Iterator[Event]:
+        """Wait at a rung until it is decided, and stop the lanes that end there."""
+        if step not in self._rungs.decided:
+            yield from self._save(waits=True)
+            yield Paused(self._numbers, step)
+        dropped = self._rungs.decided[step]
+        positions = [position for position, number in enumerate(self._numbers) if number in dropped]
+        self._tile.drop(dropped)
+        self._watch.drop(positions)
+        self._alive_L[positions] = False
 
     def _advance(self, mark: int) -> Iterator[Event]:
         """One block of steps towards `mark`; nothing is left to do once every lane has ended."""
@@ -126,22 +152,32 @@ class TileRun:
 
     def _evaluate(self, mark: int) -> Iterator[Event]:
         for name in (name for name, grid in self._evaluations.at.items() if mark in grid):
+            if name in self._names and not self._alive_L.any():
+                yield Evaluated(self._numbers, mark, name, {metric: np.full(len(self._numbers), np.nan) for metric in self._names[name]})
+                continue
             with quiet_threads():
                 found = self._evaluate_split(self._tile, self._evaluations.splits[name])
             values = {metric: np.where(self._alive_L, column, np.nan) for metric, column in found.items()}
+            self._names[name] = tuple(values)
             if mark == 0:
                 self._watch.start_from(values["loss"])
             yield Evaluated(self._numbers, mark, name, values)
 
-    def _save(self) -> Iterator[Saved | Remark]:
+    def _save(self, *, waits: bool = False) -> Iterator[Saved | Remark]:
+        """Take a snapshot if it is time for one, or, of a tile that waits for others, if its work is worth one."""
         snapshots = self._snapshots
         if snapshots is None:
             return
         is_ending = snapshots.is_ending()
-        if (is_ending or snapshots.is_due) and self._position > 0 and self._tile.is_savable:
+        is_due = is_ending or snapshots.is_due
+        if waits and not is_due:
+            is_due = (self._rungs.parks and not snapshots.is_broken) or snapshots.pays(self._busy_s - self._saved_s)
+        if is_due and self._position > 0 and not self.is_saved and self._tile.is_savable:
             header = {"mode": self._mode, "busy_s": self._busy_s}
             with quiet_threads():
                 event = snapshots.write(self._numbers, self._position, header, self._state)
+            if isinstance(event, Saved):
+                self._saved_at, self._saved_s = self._position, self._busy_s
             yield event
         if is_ending:
             raise KeyboardInterrupt

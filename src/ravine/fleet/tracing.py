@@ -13,8 +13,8 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from ravine.fleet.ascent import Ascent
-from ravine.fleet.data import duplicate
 from ravine.fleet.curvature import StackedCurvature, wants
+from ravine.fleet.data import duplicate
 from ravine.fleet.gradients import StackedGradient
 from ravine.fleet.lanes import Group
 from ravine.fleet.stacking import Replicas
@@ -43,7 +43,7 @@ def functional_step(
     """One step of a tile as a function of its whole state, nothing changed in place; `curvature` for rules that need it."""
     ascent = Ascent(gradient, groups, kinds, shares_batch=shares_batch)
 
-    def step(
+    def step(  # noqa: PLR0917 - positional, as a graph's inputs are
         state: Replicas, packed: Sequence[Tensor], alive_L: Tensor, batch: Any, rules: Sequence[Rule] | None = None, t: int = 0
     ) -> tuple[Replicas, Tensor, Tensor]:
         is_informed = curvature is not None and any(map(wants, rules or ()))

@@ -2,7 +2,8 @@
 
 Only the caller writes the record. Two threads in one process would contend for the same matrix product; two processes
 with a tile each do not. A fast worker takes more tiles than a slow one, and a worker that is killed costs what it did
-since the last snapshot of its tile: another takes the tile over and repeats the rest with the same bits.
+since the last snapshot of its tile: another takes the tile over and repeats the rest with the same bits. At a rung all
+tiles wait, each in the process that ran it so far.
 """
 
 import contextlib
@@ -12,7 +13,7 @@ import multiprocessing
 import signal
 import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing.connection import Connection, wait
@@ -20,11 +21,12 @@ from typing import Any
 
 from ravine.base.errors import RavineError, TaskError
 from ravine.fleet.calibration import Choice, Mode
-from ravine.fleet.events import Event, Remark, Started
+from ravine.fleet.events import Event, Paused, Remark, Started
 from ravine.fleet.fleet import Fleet
 from ravine.fleet.lanes import Lane, group_lanes
 from ravine.fleet.parcel import Parcel
 from ravine.fleet.past import NOTHING_PAST, Past
+from ravine.fleet.rungs import Rungs
 from ravine.fleet.snapshot import Snapshots
 from ravine.fleet.telling import Told
 from ravine.fleet.tile_run import Evaluations
@@ -49,15 +51,28 @@ class _Stage:
     steps: int
     evaluations: Evaluations
     snapshots: Snapshots | None
+    rungs: Rungs = field(default_factory=Rungs)
 
 
 @dataclass(slots=True)
 class _Job:
-    """A tile to be run: `deaths` counts workers that ended over it since it last got further."""
+    """A tile to be run, or to go on.
+
+    Attributes:
+        lanes, mode: which, and how.
+        deaths: workers that ended over it since it last got further.
+        decided: what was decided at rungs.
+    """
 
     lanes: tuple[Lane, ...]
     mode: Mode
     deaths: int = 0
+    decided: Mapping[int, frozenset[int]] = field(default_factory=dict)
+
+    @property
+    def numbers(self) -> tuple[int, ...]:
+        """What names it: of its lanes."""
+        return tuple(lane.number for lane in self.lanes)
 
     @property
     def make_up(self) -> Any:
@@ -67,16 +82,23 @@ class _Job:
     def halves(self) -> list["_Job"]:
         """The tile cut in two, where its size may be what kills."""
         middle = -(-len(self.lanes) // 2)
-        return [_Job(part, self.mode, 1) for part in (self.lanes[:middle], self.lanes[middle:])]
+        return [_Job(part, self.mode, 1, self.decided) for part in (self.lanes[:middle], self.lanes[middle:])]
 
 
 @dataclass(slots=True)
 class _Worker:
-    """A process as the parent sees it: `known` are the make-ups that it has run, `stage` is the run it knows of."""
+    """A process as the parent sees it.
+
+    Attributes:
+        known: make-ups that it has run.
+        held: numbers of the tiles that wait in it.
+        stage: the run that it knows of.
+    """
 
     connection: Connection
     process: Any
     known: set[Any] = field(default_factory=set)
+    held: set[tuple[int, ...]] = field(default_factory=set)
     stage: int = -1
     job: _Job | None = None
     is_ahead: bool = False
@@ -95,6 +117,7 @@ class WorkerPool:
     def __init__(self, parcel: Parcel, fleet: Fleet, num_workers: int) -> None:
         self._parcel, self._fleet, self.num_workers = parcel, fleet, num_workers
         self._workers: list[_Worker] = []
+        self._at_rung: list[tuple[int, _Job]] = []
         self._numbers = itertools.count()
 
     def __enter__(self) -> "WorkerPool":
@@ -114,25 +137,38 @@ class WorkerPool:
             worker.connection.close()
 
     def run(
-        self, lanes: Sequence[Lane], steps: int, evaluations: Evaluations, choice: Choice, past: Past = NOTHING_PAST
+        self,
+        lanes: Sequence[Lane],
+        steps: int,
+        evaluations: Evaluations,
+        choice: Choice,
+        past: Past = NOTHING_PAST,
+        *,
+        rungs: Rungs | None = None,
     ) -> Iterator[Event]:
         """Run lanes and yield every worker's events as they come; see `Fleet.run`.
 
         Raises:
             TaskError: a worker raised, or ended over one tile again and again; the others are stopped.
         """
-        stage = _Stage(next(self._numbers), steps, evaluations, past.snapshots)
+        rungs = rungs or Rungs()
+        stage = _Stage(next(self._numbers), steps, evaluations, past.snapshots, rungs.elsewhere())
+        self._at_rung = []
+        for worker in self._workers:
+            worker.held.clear()
         tiles = past.left(self._fleet.tiles(lanes, choice, self.num_workers))
         waiting = [_Job(tile, past.mode(tile, choice.mode)) for tile in tiles]
         try:
-            yield from self._until_done(waiting, stage)
+            yield from self._until_done(waiting, stage, rungs)
         except BaseException:
             self.close()
             raise
 
-    def _until_done(self, waiting: list[_Job], stage: _Stage) -> Iterator[Event]:
-        told = Told()
-        while waiting or any(worker.job for worker in self._workers):
+    def _until_done(self, ready: list[_Job], stage: _Stage, rungs: Rungs) -> Iterator[Event]:
+        told, waiting = Told(), ready
+        while waiting or self._at_rung or any(worker.job for worker in self._workers):
+            if not waiting and not any(worker.job for worker in self._workers):
+                yield self._decide(waiting, rungs)
             self._hand_out(waiting, stage)
             busy = {worker.connection: worker for worker in self._workers if worker.job}
             for connection in wait(list(busy), timeout=_POLL_S):
@@ -142,6 +178,16 @@ class WorkerPool:
             if stage.snapshots is not None and stage.snapshots.is_ending():
                 yield from self._last_words(told)
                 raise KeyboardInterrupt
+
+    def _decide(self, ready: list[_Job], rungs: Rungs) -> Event:
+        """Every tile waits at a rung: those at the earliest go on."""
+        step = min(at for at, _ in self._at_rung)
+        verdict = rungs.verdict(step)
+        ready += [job for at, job in self._at_rung if at == step]
+        self._at_rung = [(at, job) for at, job in self._at_rung if at != step]
+        for job in ready:
+            job.decided = dict(rungs.decided)
+        return verdict
 
     def _silent(self) -> Iterator[Remark]:
         """Name workers that have said nothing for long: stopped, swapped out, or at one very long step. Waiting is left to the user."""
@@ -155,15 +201,21 @@ class WorkerPool:
 
     def _hand_out(self, waiting: list[_Job], stage: _Stage) -> None:
         while waiting:
-            idle = [worker for worker in self._workers if worker.job is None]
-            if not idle and len(self._workers) < self.num_workers:
-                idle = [self._start()]
-            if not idle:
+            held = {numbers for worker in self._workers for numbers in worker.held}
+            free = [job for job in waiting if job.numbers not in held]
+            # What a worker holds comes first: only there is its state.
+            idle = [(w, [job for job in waiting if job.numbers in w.held] or free) for w in self._workers if w.job is None]
+            able = [(worker, jobs) for worker, jobs in idle if jobs]
+            if not able and free and len(self._workers) < self.num_workers:
+                able = [(self._start(), free)]
+            if not able:
                 return
-            self._give(idle[0], waiting, stage)
+            worker, jobs = able[0]
+            job = jobs[_best(jobs, worker, self._workers)]
+            waiting[:] = [other for other in waiting if other is not job]
+            self._give(worker, job, waiting, stage)
 
-    def _give(self, worker: _Worker, waiting: list[_Job], stage: _Stage) -> None:
-        job = waiting.pop(_best(waiting, worker, self._workers))
+    def _give(self, worker: _Worker, job: _Job, waiting: list[_Job], stage: _Stage) -> None:
         worker.heard = time.monotonic()
         try:
             if worker.stage != stage.number:
@@ -175,6 +227,7 @@ class WorkerPool:
             self._bury(worker)
             return
         worker.stage, worker.job, worker.is_ahead = stage.number, job, False
+        worker.held.discard(job.numbers)
         worker.known.add(job.make_up)
 
     def _start(self) -> _Worker:
@@ -197,6 +250,12 @@ class WorkerPool:
         if isinstance(message, Exception):
             raise message
         if message is None:
+            worker.job = None
+            return
+        if isinstance(message, Paused):
+            assert worker.job is not None
+            worker.held.add(worker.job.numbers)
+            self._at_rung.append((message.step, worker.job))
             worker.job = None
             return
         news = told.news(message)
@@ -273,23 +332,32 @@ def _work(connection: Connection, parcel: Parcel, race_seed: int) -> None:
 
 
 def _serve(connection: Connection, fleet: Fleet) -> None:
-    """Run the tiles that come in until the parent hangs up, or asks for a last snapshot."""
+    """Run the tiles that come in until the parent hangs up, or asks for a last snapshot; those that wait at a rung are held."""
     stage: _Stage | None = None
+    held = dict[tuple[int, ...], Iterator[Event]]()
     while (message := connection.recv()) is not None:
         if isinstance(message, _Stage):
-            stage = message
+            stage, held = message, {}
             evaluations = fleet.on_device(stage.evaluations)
             if stage.snapshots is not None:
                 stage.snapshots.is_ending = partial(_is_asked_to_end, connection)
             continue
         assert stage is not None
         try:
-            for event in fleet.run_tile(message.lanes, stage.steps, evaluations, message.mode, stage.snapshots):
+            stage.rungs.decided.update(message.decided)
+            run = held.pop(message.numbers, None)
+            if run is None:
+                run = fleet.run_tile(message.lanes, stage.steps, evaluations, message.mode, stage.snapshots, rungs=stage.rungs)
+            for event in run:
                 connection.send(event)
+                if isinstance(event, Paused):
+                    held[message.numbers] = run
+                    break
         except KeyboardInterrupt:
             connection.send(None)
             return
-        connection.send(None)
+        if message.numbers not in held:
+            connection.send(None)
 
 
 def _is_asked_to_end(connection: Connection) -> bool:

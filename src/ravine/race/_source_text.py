@@ -27,7 +27,7 @@ def literal(value: Any) -> str:
         return f"[{inside}]" if isinstance(value, list) else f"({inside}{',' if len(value) == 1 else ''})"
     if isinstance(value, float) and not math.isfinite(value):
         return f'float("{value}")'
-    return repr(value)
+    return repr(value).replace("e+", "e")
 
 
 def layout(expression: str, *, indent: int, before: int) -> str:
@@ -130,10 +130,10 @@ def _replacements(definition: ast.FunctionDef, known: Mapping[str, Any]) -> Iter
             yield (node.lineno, node.col_offset), node.end_col_offset or 0, literal(known[node.id])
 
 
-def definition_of(function: Callable[..., Any], *, indent: int = 0) -> str:
-    """A function or method with the parameters and the body of `body_of`."""
+def definition_of(function: Callable[..., Any], *, name: str = "", indent: int = 0) -> str:
+    """A function or method with the parameters and the body of `body_of`, under another name if one is given."""
     bare = [p.replace(annotation=inspect.Parameter.empty) for p in inspect.signature(function).parameters.values()]
-    head = f"def {function.__name__}{inspect.Signature(bare)}:"
+    head = f"def {name or function.__name__}{inspect.Signature(bare)}:"
     return textwrap.indent(f"{head}\n{textwrap.indent(textwrap.dedent(body_of(function)), ' ' * 4)}", " " * indent)
 
 

@@ -7,7 +7,7 @@ from typing import Protocol, final
 
 from ravine.base._checks import count
 from ravine.base.errors import InputError
-from ravine.fleet import Choice, Evaluations, Event, Fleet, Lane, Past, WorkerPool, fingerprint
+from ravine.fleet import Choice, Evaluations, Event, Fleet, Lane, Past, Rungs, WorkerPool, fingerprint
 from ravine.fleet.parcel import Parcel, pack
 
 WORTH_WORKERS_S = 20.0
@@ -23,8 +23,10 @@ WORKER_START_S = 4.0
 class Executor(Protocol):
     """Runs lanes and reports events; only the caller writes the record."""
 
-    def run(self, lanes: Sequence[Lane], steps: int, evaluations: Evaluations, choice: Choice, past: Past) -> Iterator[Event]:
-        """Run them."""
+    def run(
+        self, lanes: Sequence[Lane], steps: int, evaluations: Evaluations, choice: Choice, past: Past, *, rungs: Rungs | None = None
+    ) -> Iterator[Event]:
+        """Run them; at rungs all wait until it is decided which go on."""
         ...
 
 

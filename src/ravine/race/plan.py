@@ -10,6 +10,7 @@ import numpy as np
 
 from ravine.base._checks import count, number
 from ravine.base.errors import InputError, PlanError
+from ravine.race.halving import Rung, can_halve, rungs_for
 from ravine.rules import registry
 from ravine.schedules import Schedule
 from ravine.schedules import create as create_schedule
@@ -60,6 +61,7 @@ class Plan:
         is_shared_lr: one rate for all, untuned (a textbook figure, protocol, point 13).
         extends: whether a winner at the end of its grid extends it (grids that the user gave are left alone).
         target: the user's own target on the ranking metric.
+        is_exhaustive: whether every rate of the grid runs to its end.
     """
 
     task: Task
@@ -73,7 +75,15 @@ class Plan:
     is_shared_lr: bool = False
     extends: bool = True
     target: float | None = None
+    is_exhaustive: bool = False
     notes: tuple[str, ...] = field(default=())
+
+    @property
+    def rungs(self) -> tuple[Rung, ...]:
+        """Where rates end early."""
+        if self.is_exhaustive or self.is_shared_lr or not any(can_halve(len(entrant.grid)) for entrant in self.entrants):
+            return ()
+        return rungs_for(self.steps, self.evaluation_steps)
 
 
 def make_plan(
@@ -88,6 +98,7 @@ def make_plan(
     shared_lr: float | None = None,
     target: float | None = None,
     race_seed: int = 0,
+    exhaustive: bool = False,
 ) -> Plan:
     """Check every option and build the plan.
 
@@ -102,6 +113,7 @@ def make_plan(
         shared_lr: one rate for all, no tuning.
         target: value of the ranking metric to reach, instead of the medium target.
         race_seed: seed of everything random.
+        exhaustive: run every rate to its end, instead of halving their number on the way.
 
     Raises:
         PlanError: with one sentence for each problem found.
@@ -119,8 +131,7 @@ def make_plan(
     shape = attempt(create_schedule, schedule)
     attempt(count, "seeds", seeds, do="Use --seeds 5 for intervals.")
     attempt(count, "race seed", race_seed, at_least=0)
-    if lrs is not None and shared_lr is not None:
-        problems.append(f"--lrs {_listed(lrs)} and --shared-lr {_listed(shared_lr)} exclude each other: leave one out.")
+    problems += _conflicts(lrs, shared_lr, exhaustive=exhaustive)
     if target is not None:
         attempt(number, "target", target)
     horizon = attempt(horizon_of, task, steps, epochs)
@@ -138,7 +149,20 @@ def make_plan(
         is_shared_lr=shared_lr is not None,
         extends=lrs is None and shared_lr is None,
         target=target,
+        is_exhaustive=exhaustive,
     )
+
+
+def _conflicts(lrs: object, shared_lr: object, *, exhaustive: bool) -> list[str]:
+    """A sentence for each two options about rates that exclude each other."""
+    if shared_lr is None:
+        return []
+    shared, problems = _listed(shared_lr), []
+    if lrs is not None:
+        problems.append(f"--lrs {_listed(lrs)} and --shared-lr {shared} exclude each other: leave one out.")
+    if exhaustive:
+        problems.append(f"--exhaustive has no effect with --shared-lr {shared}, which tunes nothing: leave one out.")
+    return problems
 
 
 def make_entrants(optimizers: Sequence[str], lrs: Sequence[float] | float | None, shared_lr: float | None) -> tuple[Entrant, ...]:

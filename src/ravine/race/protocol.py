@@ -24,6 +24,7 @@ def protocol(race: "Race", ranking: Ranking | None) -> dict[str, Any]:
         "seeds": plan.seeds,
         "steps": plan.steps,
         "lr_grids": {label: list(search.grid) for label, search in race.searches.items()},
+        "search": race.search,
         "budget_gradients": sum(spent.values()),
         "gradients_by_optimizer": spent,
         "target": None if ranking is None else ranking.targets.as_json(),

@@ -19,7 +19,7 @@ class Recipe:
     """How to train the task as the winner of the race did.
 
     Attributes:
-        optimizer: registry name.
+        optimizer: registry name, with wrappers behind "+" if it has some.
         lr: peak learning rate.
         schedule: registry name of the schedule.
         hypers: every other hyper by symbol.
@@ -132,7 +132,7 @@ def _heading(meta: Mapping[str, Any], ranking: list[RankedEntrant], lane: Lane, 
         f"The race: {raced_by} own tuned rate; {steps:,} steps of {protocol['batch_size']:,} rows; "
         f"{seeds} fresh {'seed' if seeds == 1 else 'seeds'}; mean {winner.final.metric} on {split} at the end"
         f"{' (95 % interval)' if seeds > 1 else ''}, best estimate first:",
-        "\n".join(_row(entrant) for entrant in ranking[:SHOWN]),
+        "\n".join(_rows(ranking[:SHOWN])),
     ]
     said = []
     if winner.tied_with:
@@ -147,7 +147,12 @@ def _heading(meta: Mapping[str, Any], ranking: list[RankedEntrant], lane: Lane, 
     return (*paragraphs, " ".join(said), repeats)
 
 
-def _row(entrant: RankedEntrant) -> str:
+def _rows(entrants: list[RankedEntrant]) -> list[str]:
+    width = max(12, *(len(entrant.optimizer) for entrant in entrants))
+    return [_row(entrant, width) for entrant in entrants]
+
+
+def _row(entrant: RankedEntrant, width: int) -> str:
     final = entrant.final
     if final.mean is None:
         value = "diverged"
@@ -155,7 +160,7 @@ def _row(entrant: RankedEntrant) -> str:
         value = f"{final.mean:.4g}"
     else:
         value = f"{final.mean:.4g} ({final.low:.4g} to {final.high:.4g})"
-    return f"    {entrant.optimizer:12} lr={entrant.lr:<10.3g} {value}"
+    return f"    {entrant.optimizer:{width}} lr={entrant.lr:<10.3g} {value}"
 
 
 def _plain(label: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ravine.base.errors import InputError, RecordError
-from ravine.fleet import Choice, Diverged, Evaluated, Finished, Past, Snapshots
+from ravine.fleet import Choice, Culled, Diverged, Evaluated, Finished, Past, Snapshots
 from ravine.race.plan import Plan
 from ravine.race.stage import SILENTLY, Entry, Observer, Trace
 from ravine.records import Lane, LaneRow, Record, Writer, open_record
@@ -47,6 +47,7 @@ def plan_facts(plan: Plan, device: str, fingerprint: bytes, first_loss: float | 
         "shared_lr": plan.entrants[0].grid[0] if plan.is_shared_lr else None,
         "target": plan.target,
         "race_seed": plan.race_seed,
+        "exhaustive": plan.is_exhaustive,
         "device": device,
         "rank_by": plan.task.rank_by,
         "grids": [list(entrant.grid) for entrant in plan.entrants],
@@ -63,6 +64,8 @@ def check_same(begun: Mapping[str, Any], now: Mapping[str, Any], path: Path) -> 
         now: `plan_facts` of the plan at hand.
         path: the record.
     """
+    # Races ran every rate to its end before there was a choice.
+    begun = {"exhaustive": True, **begun}
     for name, value in now.items():
         if begun.get(name) == value or (name == "first_loss" and _is_close(begun.get(name), value)):
             continue
@@ -190,7 +193,7 @@ class Before:
         step = int(snapshot.header["step"])
         for number in numbers:
             lane = self._lanes[number]
-            least = step if lane.diverged_at is None else min(step, lane.diverged_at)
+            least = min(step, *_ends(lane), step)
             if lane.mode != snapshot.header["mode"] or recorded.get(number, 0) < least:
                 return None
         return step
@@ -203,8 +206,12 @@ def _trace(row: LaneRow, lane: Lane, record: Record, step: int | None) -> Trace:
     columns = (found.split.tolist(), found.metric.tolist(), found.step.tolist(), found.value.tolist())
     for split, metric, at, value in zip(*columns, strict=True):
         evaluations.setdefault(split, {}).setdefault(metric, {})[at] = value
-    taken = lane.steps_done if step is None else min(step, step if lane.diverged_at is None else lane.diverged_at)
-    return Trace(row, evaluations, lane.diverged_at, taken, lane.seconds or 0.0)
+    taken = lane.steps_done if step is None else min(step, *_ends(lane), step)
+    return Trace(row, evaluations, lane.diverged_at, taken, lane.seconds or 0.0, lane.culled_at)
+
+
+def _ends(lane: Lane) -> list[int]:
+    return [end for end in (lane.diverged_at, lane.culled_at) if end is not None]
 
 
 def _check_compiler(modes: Iterable[str]) -> None:
@@ -256,5 +263,7 @@ def retell(traces: Mapping[int, Trace], past: Past, observer: Observer) -> None:
                 observer.event(Evaluated((number,), step, split, {"loss": np.array([losses[step]])}))
         if trace.diverged_at is not None:
             observer.event(Diverged(number, trace.diverged_at, "told before"))
+        if trace.culled_at is not None:
+            observer.event(Culled((number,), trace.culled_at, ("told before",)))
         if number in past.finished:
             observer.event(Finished((number,), trace.seconds))

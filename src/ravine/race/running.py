@@ -15,15 +15,17 @@ import torch
 from ravine.base._checks import number
 from ravine.base._seeds import derive
 from ravine.base.errors import InputError, RavineError, TaskError
-from ravine.fleet import EVERY_S, Choice, Evaluations, Finished, Fleet, Lane, Past, Saved
+from ravine.fleet import EVERY_S, Choice, Evaluations, Finished, Fleet, Lane, Past, Rungs, Saved
+from ravine.race.arranging import Arranging
 from ravine.race.executors import Crew, check_workers
 from ravine.race.plan import TUNING_SEED, Entrant, Plan
 from ravine.race.protocol import environment, protocol
 from ravine.race.recommendation import recommend
 from ravine.race.resuming import Before, new_race, open_before, plan_facts, retell
-from ravine.race.stage import SILENTLY, Entry, Observer, Scribe, Silent, Trace, seconds_per_step
+from ravine.race.searching import CONSTANT, Searching
+from ravine.race.stage import Entry, Observer, Scribe, Silent, Trace, seconds_per_step
 from ravine.race.stopping import Stopping
-from ravine.race.tuning import FINAL_RATES, Outcome, RateSearch, stuck_since
+from ravine.race.tuning import stuck_since
 from ravine.records import Cost, FinalLane, LaneRow, Ranking, RankingSettings, Writer, create, rank, resume
 from ravine.rules import registry
 from ravine.tasks import split_validation
@@ -164,8 +166,9 @@ class Race:
         self._started, self._next_lane, self._engine = time.perf_counter(), 0, before.engine
         self._splits, note = splits
         self._notes = list(dict.fromkeys([*plan.notes, *([note] if note else []), *before.notes]))
-        higher = plan.task.higher_is_better(plan.task.rank_by)
-        self.searches = {e.label: RateSearch(e, higher_is_better=higher, extends=plan.extends) for e in plan.entrants}
+        self._searching = Searching(plan, self._scribe)
+        self._arranging = Arranging(plan, crew, self._splits, self._engine)
+        self.searches = self._searching.rates
         self._write_first(facts)
 
     def _write_first(self, facts: Mapping[str, Any]) -> None:
@@ -185,10 +188,9 @@ class Race:
     def run(self) -> None:
         """Tune every entrant, run the final on fresh seeds, rank, recommend."""
         if not self.plan.is_shared_lr:
-            self._tune({label: search.entrant.grid for label, search in self.searches.items()}, "tune")
-            more = {label: rates for label, search in self.searches.items() if (rates := search.extension())}
-            if more:
-                self._tune(more, "extend")
+            self._tune(self._searching.grids(), "tune")
+            self._tune(self._searching.more(), "extend")
+            self._tune(self._searching.finer(), "refine")
         self._final()
         self._rank()
         self.close("done")
@@ -207,35 +209,22 @@ class Race:
         self._writer.set_meta("wall_s", round(self._before.wall_s + time.perf_counter() - self._started, 3))
         self._writer.set_meta("notes", list(self._notes))
 
-    def _tune(self, grids: Mapping[str, Sequence[float]], stage: str) -> None:
-        entries = [self._entry("tune", self.searches[label].entrant, lr, TUNING_SEED) for label, rates in grids.items() for lr in rates]
-        self._run(stage, entries, {"validation": frozenset(self.plan.evaluation_steps)})
-        baseline, metric = self.plan.task.baseline_loss(), self.plan.task.rank_by
-        for entry in entries:
-            trace = self._scribe.traces[entry.row.lane]
-            steps, losses = trace.curve("validation", "loss")
-            since = None if trace.diverged_at is not None else stuck_since(steps, losses, baseline)
-            outcome = Outcome(
-                entry.row.lr, trace.last("validation", metric), trace.diverged_at is not None, since, *trace.curve("validation", metric)
-            )
-            self.searches[entry.row.optimizer].add(outcome)
-        self._mark_silent(entries)
-
-    def _mark_silent(self, entries: Sequence[Entry]) -> None:
-        for entry in entries:
-            since = self.searches[entry.row.optimizer].silent_divergences().get(entry.row.lr)
-            if since is not None:
-                self._scribe.diverged(entry.row.lane, since, f"{SILENTLY}: its loss stayed within 1 % of that of a constant output")
+    def _tune(self, rates: Mapping[str, Sequence[float]], stage: str) -> None:
+        """Run rates of entrants on the tuning seed; at rungs, where it is the grid."""
+        by_label = {entrant.label: entrant for entrant in self.plan.entrants}
+        entries = [self._entry("tune", by_label[label], lr, TUNING_SEED) for label, lrs in rates.items() for lr in lrs]
+        rungs = self.plan.rungs if stage == "tune" else ()
+        waits = Rungs(tuple(rung.step for rung in rungs), self._searching.judge(entries))
+        if entries:
+            self._run(stage, entries, {"validation": frozenset(self.plan.evaluation_steps)}, waits)
+            self._searching.take(entries)
 
     def _final(self) -> None:
-        rates = {e.label: e.grid if self.plan.is_shared_lr else self.searches[e.label].final_rates() for e in self.plan.entrants}
         by_label = {e.label: e for e in self.plan.entrants}
-        # Where every rate of an entrant diverged, its lowest one stands in: the record then shows K failures, not a gap.
-        rates = {label: chosen or (min(self.searches[label].grid),) for label, chosen in rates.items()}
         seeds = range(1, self.plan.seeds + 1)
         entries = [
             self._entry("final", by_label[label], lr, TUNING_SEED + seed)
-            for label, chosen in rates.items()
+            for label, chosen in self._searching.final().items()
             for lr in chosen
             for seed in seeds
         ]
@@ -247,9 +236,9 @@ class Race:
             # Where the rate's tuning lane had not learnt either, the horizon is too short or there is nothing to learn: slow, not diverged.
             could_learn = self.searches[entry.row.optimizer].has_learnt(entry.row.lr)
             if since is not None and could_learn and trace.diverged_at is None:
-                self._scribe.diverged(entry.row.lane, since, f"{SILENTLY}: its loss stayed within 1 % of that of a constant output")
+                self._scribe.diverged(entry.row.lane, since, CONSTANT)
 
-    def _run(self, stage: str, entries: Sequence[Entry], at: dict[str, frozenset[int]]) -> None:
+    def _run(self, stage: str, entries: Sequence[Entry], at: dict[str, frozenset[int]], rungs: Rungs | None = None) -> None:
         lanes, steps = [entry.lane for entry in entries], self.plan.steps
         evaluations = Evaluations(at, {name: self._splits[name] for name in at})
         if self._before.holds(entries):
@@ -265,7 +254,8 @@ class Race:
         self._observer.stage(stage, entries, steps, shown, self._engine[stage]["memory_bytes"])
         started = time.perf_counter()
         retell({entry.row.lane: self._scribe.traces[entry.row.lane] for entry in entries}, past, self._observer)
-        for event in self._crew.executor(num_workers).run(lanes, steps, evaluations, choice, past):
+        waits = None if rungs is None else replace(rungs, parks=self._engine[stage].get("parks", False))
+        for event in self._crew.executor(num_workers).run(lanes, steps, evaluations, choice, past, rungs=waits):
             if isinstance(event, Finished | Saved):
                 self._write_progress()
             self._scribe.take(event)
@@ -273,38 +263,13 @@ class Race:
             self._engine[stage]["took_s"] = round(time.perf_counter() - started, 3)
 
     def _arrange(self, stage: str, lanes: Sequence[Lane], evaluations: Evaluations) -> tuple[Choice, int]:
-        """How a stage is run, and by how many workers: by measurement."""
-        choice = self._fleet.calibrate(lanes, self.plan.steps, evaluations)
-        num_workers, why = self._crew.size(choice.seconds, len(lanes))
-        fitting = self._fleet.most_workers(lanes, choice, self._splits) if num_workers > 1 else 1
-        if fitting < num_workers:
-            num_workers, why = fitting, f"memory holds {fitting} worker process{'es' if fitting > 1 else ''}, not {num_workers}"
-        self._engine[stage] = {
-            "mode": choice.mode,
-            "tile": choice.tile,
-            "workers": num_workers,
-            "reason": choice.reason,
-            "measured_s": choice.measured,
-            "trials": [trial.as_json() for trial in choice.trials],
-            "one_process_s": choice.seconds,
-            "forecast_s": self._crew.forecast(choice, lanes, num_workers),
-            "memory_bytes": num_workers * self._fleet.memory(lanes, choice, self._splits),
-        }
-        is_alone = choice.mode in ("loop", "fused") and not self._fleet.support.stackable
-        unstackable = f"lanes run one after the other, because {self._fleet.support.reason}" if is_alone else ""
-        if stage == "tune":
-            self._engine[stage]["race_s"] = whole = self._whole_race(choice, len(lanes))
-            if whole >= WORTH_A_WORD_S:
-                self._observer.note(f"the whole race is forecast to take about {whole:.0f} s, less where lanes diverge")
-        for text in filter(None, (unstackable, why)):
+        choice, num_workers, notes = self._arranging.arrange(stage, lanes, evaluations)
+        whole = self._engine[stage].get("race_s", 0.0)
+        if whole >= WORTH_A_WORD_S:
+            self._observer.note(f"the whole race is forecast to take about {whole:.0f} s, less where lanes diverge")
+        for text in notes:
             self._note(text)
         return choice, num_workers
-
-    def _whole_race(self, choice: Choice, tuned: int) -> float:
-        """Seconds that all stages take, from what the first one is forecast to take; grids are rarely extended."""
-        final = self.plan.seeds * sum(min(FINAL_RATES, len(entrant.grid)) for entrant in self.plan.entrants)
-        facts = self._engine["tune"]
-        return float(facts["forecast_s"] + choice.seconds * final / tuned / facts["workers"])
 
     def _begin(self, entries: Sequence[Entry]) -> Past:
         # With the lanes in one transaction: how they are run is what a resumed race goes by.
@@ -377,6 +342,11 @@ class Race:
             steps[trace.row.optimizer] += trace.steps_done
         a_step = {entrant.label: registry.get(entrant.optimizer).rule.gradients_per_step for entrant in self.plan.entrants}
         return {label: round(count * a_step[label]) for label, count in steps.items()}
+
+    @property
+    def search(self) -> dict[str, Any]:
+        """How rates were searched."""
+        return self._searching.as_json()
 
     @property
     def engine(self) -> dict[str, Any]:

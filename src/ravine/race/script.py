@@ -10,10 +10,13 @@ from torch.utils import _pytree as pytree
 from ravine.base._seeds import derive
 from ravine.fleet import Fleet
 from ravine.fleet.memory import EVALUATION_BYTES
+from ravine.race._curvature_text import IMPORTS as CURVATURE_IMPORTS
+from ravine.race._curvature_text import curvature_text
 from ravine.race._optimizer_text import OptimizerText, optimizer_text
 from ravine.race._source_text import WIDTH, import_block, layout, literal
 from ravine.race._task_text import TaskText, task_text
 from ravine.rules import registry
+from ravine.rules._ascent import SECOND_GRADIENT
 from ravine.tasks import Task
 
 if TYPE_CHECKING:
@@ -66,11 +69,11 @@ MAIN = '''def main():
 {loss}
         optimizer.zero_grad()
         loss.backward()
-        optimizer.step()
+{further}        optimizer.step()
 {advance}        if step % PRINT_EVERY == 0:
             print(f"step {{step:6d}}   training loss {{loss.item():.6g}}")
 
-    for name, value in evaluate(model, validation).items():
+{average}    for name, value in evaluate(model, validation).items():
         print(f"validation {{name}} {{value:.8g}}   (in the race: {{RACED[name]:.8g}})")
     if SAVE_TO:
         torch.save(model.state_dict(), SAVE_TO)
@@ -78,6 +81,21 @@ MAIN = '''def main():
 
 if __name__ == "__main__":
     main()'''
+
+
+CURVATURE = "curvature"
+"""What rules declare in `needs` that take in estimates of it."""
+
+SECOND = """        with optimizer.uphill(model):
+            optimizer.zero_grad(set_to_none=False)
+            {loss}.backward()
+"""
+
+ESTIMATE = """        if step % {interval} == 0:
+            optimizer.curvature = curvature(model, {batch}, step + 1)
+"""
+
+AVERAGE = "    optimizer.average()  # to the weights to evaluate at, which are not those that are trained\n"
 
 
 def script(recipe: "Recipe", task: Task) -> str:
@@ -102,6 +120,7 @@ def script(recipe: "Recipe", task: Task) -> str:
         shape.constants(),
         *text.sections,
         *optimizer.sections,
+        *shape.curvature(),
         shape.take(),
         *shape.batches(),
         shape.evaluate(),
@@ -109,7 +128,7 @@ def script(recipe: "Recipe", task: Task) -> str:
     ]
     body = "\n\n\n".join(sections)
     imports = import_block(
-        {*text.imports, *optimizer.imports, "import math", "import torch", "from collections import Counter"}
+        {*text.imports, *optimizer.imports, *CURVATURE_IMPORTS, "import math", "import torch", "from collections import Counter"}
         | {"from torch.utils._pytree import tree_map", "from torch.utils._pytree import tree_leaves"},
         body,
     )
@@ -159,6 +178,8 @@ class Shape:
             lines.append(f"ORDER_SEED = {self._seed('order')}  # order of the training rows")
         if self.draws_random:
             lines.append(f"DROPOUT_SEED = {self._seed('dropout')}  # what the model draws while it trains")
+        if self.needs_curvature:
+            lines += [f"RACE_SEED, LANE_SEED = {recipe.race_seed}, {recipe.seed}  # what estimates of the curvature draw"]
         if self.task.data.test is None:
             half = derive(derive(recipe.race_seed, "split"), "split-validation")
             lines.append(f"SPLIT_SEED = {half}  # which half of validation rates were tuned on")
@@ -187,6 +208,23 @@ class Shape:
             return EVALUATE.format(batch=self.batch, values=values)
         return EVALUATE_IN_PIECES.format(batch=self.batch, values=values, rows=self._count("split"), piece=self.piece)
 
+    @property
+    def needs_curvature(self) -> bool:
+        """Whether some steps need an estimate of the curvature."""
+        return CURVATURE in self.optimizer.needs
+
+    def curvature(self) -> tuple[str, ...]:
+        """The estimate, where the optimiser needs one."""
+        if not self.needs_curvature:
+            return ()
+        return curvature_text(
+            from_labels="labels" in self.optimizer.needs,
+            batch=self._names,
+            output=self.output,
+            criterion=self.text.criterion,
+            seed=self.text.seed if self.draws_random else "",
+        )
+
     def main(self) -> str:
         """The training itself."""
         schedule = SCHEDULES[self.recipe.schedule]
@@ -198,6 +236,8 @@ class Shape:
             schedule=f"    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: {schedule})\n" if schedule else "",
             loop=textwrap.indent(self._loop(), " " * 4),
             loss=textwrap.indent("\n".join(self._loss()), " " * 8),
+            further=self._further(),
+            average=AVERAGE if self.optimizer.averages else "",
             advance="        schedule.step()\n" if schedule else "",
         )
 
@@ -247,10 +287,25 @@ class Shape:
         batch = self.batch if self.batch == "batch" else f"({self.batch})"
         return f"for step, {batch} in zip(range(STEPS), batches(train)):"
 
-    def _loss(self) -> list[str]:
+    @property
+    def _names(self) -> str:
+        """The batch as an argument."""
+        return self.batch.removeprefix("*")
+
+    @property
+    def _loss_call(self) -> str:
         arguments = "model, batch" if self.task.step is not None else f"{self.output}, target"
+        return f"{self.text.criterion}({arguments})"
+
+    def _loss(self) -> list[str]:
         drawing = [self.text.seed.format(seed="DROPOUT_SEED + step")] if self.draws_random else []
-        return [*drawing, f"loss = {self.text.criterion}({arguments})"]
+        return [*drawing, f"loss = {self._loss_call}"]
+
+    def _further(self) -> str:
+        """What stands between the gradients and the step."""
+        second = SECOND.format(loss=self._loss_call) if SECOND_GRADIENT in self.optimizer.needs else ""
+        estimate = ESTIMATE.format(interval=self.optimizer.interval, batch=self._names) if self.needs_curvature else ""
+        return estimate + second
 
     def _values(self, indent: int) -> list[str]:
         has_step, metrics = self.task.step is not None, self.text.metrics

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
-from ravine.fleet import Choice, Diverged, Evaluated, Event, Finished, Lane, LossBlock, Remark, Saved, Snapshots, Started
+from ravine.fleet import Choice, Culled, Diverged, Evaluated, Event, Finished, Lane, LossBlock, Remark, Saved, Snapshots, Started
 from ravine.records import LaneRow, Writer
 
 SILENTLY = "silently"
@@ -58,8 +58,9 @@ class Trace:
         row: its plan.
         evaluations: split -> metric -> step -> value (NaN where diverged).
         diverged_at: step, if it diverged.
-        steps_done: steps taken so far, up to the divergence.
-        seconds: its share of the time of its tile.
+        steps_done: steps taken so far, up to its end.
+        seconds: its share of the time of its tile, by steps.
+        culled_at: step of its rung, if it was culled.
     """
 
     row: LaneRow
@@ -67,6 +68,12 @@ class Trace:
     diverged_at: int | None = None
     steps_done: int = 0
     seconds: float = 0.0
+    culled_at: int | None = None
+
+    @property
+    def ended_at(self) -> int | None:
+        """Step after which nothing is taken in any more; None where it goes on to the end."""
+        return self.culled_at if self.diverged_at is None else self.diverged_at
 
     def curve(self, split: str, metric: str) -> tuple[np.ndarray, np.ndarray]:
         """Steps and values of one metric on one split."""
@@ -110,6 +117,9 @@ class Scribe:
                 self._writer.flush()
             case Diverged():
                 self.diverged(event.lane, event.step, event.reason)
+            case Culled():
+                self._culled(event)
+                self._writer.flush()
             case Finished():
                 self._finished(event)
                 self._writer.flush()
@@ -129,10 +139,15 @@ class Scribe:
         self.traces[lane].diverged_at = step
         self._writer.mark_diverged(lane, step, reason)
 
+    def _culled(self, event: Culled) -> None:
+        for lane in event.lanes:
+            self.traces[lane].culled_at = event.step
+        self._writer.mark_culled(event.lanes, event.step, event.reasons)
+
     def _losses(self, event: LossBlock) -> None:
         taken: dict[int, list[int]] = {}
         for index, lane in enumerate(event.lanes):
-            end = self.traces[lane].diverged_at
+            end = self.traces[lane].ended_at
             count = len(event.losses) if end is None else min(end - event.first_step, len(event.losses))
             if count > 0:
                 taken.setdefault(count, []).append(index)
@@ -143,25 +158,29 @@ class Scribe:
                 self.traces[lane].steps_done = event.first_step + count
 
     def _evaluated(self, event: Evaluated) -> None:
-        self._writer.add_evaluation(event.lanes, event.step, event.split, event.values)
-        for metric, column in event.values.items():
-            for lane, value in zip(event.lanes, column, strict=True):
+        ends = (self.traces[lane].culled_at for lane in event.lanes)
+        places = [place for place, end in enumerate(ends) if end is None or event.step <= end]
+        lanes, values = [event.lanes[place] for place in places], {name: column[places] for name, column in event.values.items()}
+        self._writer.add_evaluation(lanes, event.step, event.split, values)
+        for metric, column in values.items():
+            for lane, value in zip(lanes, column, strict=True):
                 splits = self.traces[lane].evaluations.setdefault(event.split, {})
                 # As the record keeps it, so that a resumed race reads the same.
                 splits.setdefault(metric, {})[event.step] = float(value) if np.isfinite(value) else float("nan")
 
     def _finished(self, event: Finished) -> None:
-        share, traces = event.seconds / len(event.lanes), [self.traces[lane] for lane in event.lanes]
+        traces = [self.traces[lane] for lane in event.lanes]
+        each = event.seconds / max(1, sum(trace.steps_done for trace in traces))
         for trace in traces:
-            trace.seconds = share
+            trace.seconds = each * trace.steps_done
         # At once: of a tile that ended in part, the rest would go on in a smaller tile, with other bits perhaps.
-        self._writer.finish_lanes(event.lanes, steps_done=[trace.steps_done for trace in traces], seconds=share)
+        self._writer.finish_lanes(event.lanes, steps_done=[trace.steps_done for trace in traces], seconds=[t.seconds for t in traces])
 
 
 def seconds_per_step(traces: Mapping[int, Trace]) -> dict[str, float]:
-    """Mean seconds of one step of one lane, by entrant; diverged lanes stop early and are left out."""
+    """Mean seconds of one step of one lane, by entrant; lanes that stopped early are left out."""
     times: dict[str, list[float]] = {}
     for trace in traces.values():
-        if trace.diverged_at is None:
+        if trace.ended_at is None:
             times.setdefault(trace.row.optimizer, []).append(trace.seconds / max(1, trace.steps_done))
     return {optimizer: float(np.mean(values)) for optimizer, values in times.items()}

@@ -1,7 +1,8 @@
 """Each entrant's own learning rate: the grid's outcomes, its extension at the edges, and the rates of the final."""
 
+import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,6 +19,9 @@ WARM_UP_SHARE = 0.1
 FINAL_RATES = 2
 EXTENSION = 2
 
+REFINEMENT = 10**0.2
+"""Ratio of the best rate of the grid to the rates that are tried on either side of it (protocol, point 3)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -30,6 +34,7 @@ class Outcome:
         values: the ranking metric on it.
         diverged: whether a loss or parameter stopped being finite, or the loss blew up.
         stuck_since: first evaluation from which the loss stayed at the input-independent loss, if it did to the end.
+        is_culled: whether it was stopped at a rung; `value` is what it had there.
     """
 
     lr: float
@@ -38,6 +43,12 @@ class Outcome:
     stuck_since: int | None
     steps: np.ndarray = field(default_factory=lambda: np.empty(0), repr=False)
     values: np.ndarray = field(default_factory=lambda: np.empty(0), repr=False)
+    is_culled: bool = False
+
+    @property
+    def has_finished(self) -> bool:
+        """Whether it ran to the end and has a value."""
+        return not (self.diverged or self.is_culled) and math.isfinite(self.value)
 
 
 def stuck_since(steps: np.ndarray, losses: np.ndarray, baseline: float | None) -> int | None:
@@ -61,11 +72,15 @@ class RateSearch:
     Args:
         entrant: whose rates.
         higher_is_better: direction of the ranking metric.
-        extends: whether the grid may grow at its ends.
+        extends: whether rates may be tried that are not on the grid: beyond its ends, and close to the best.
+
+    Attributes:
+        grid: its rates, ascending, with those beyond the ends.
+        refined: rates close to the best of the grid that were tried as well.
     """
 
     def __init__(self, entrant: Entrant, *, higher_is_better: bool, extends: bool) -> None:
-        self.entrant, self.grid = entrant, list(entrant.grid)
+        self.entrant, self.grid, self.refined = entrant, list(entrant.grid), tuple[float, ...]()
         self._sign, self._extends, self._extended = (-1.0 if higher_is_better else 1.0), extends, False
         self._outcomes: dict[float, Outcome] = {}
 
@@ -86,12 +101,11 @@ class RateSearch:
         first within `MEDIUM` of it comes first. The ranking asks for both, final value and time-to-target, and a
         rate picked by a final value's last digits would lose on time by luck.
         """
-        finite = [o for o in self._outcomes.values() if not o.diverged and math.isfinite(o.value)]
+        finite = [o for o in self._outcomes.values() if o.has_finished]
         if not finite:
             return []
         best = min(self._sign * o.value for o in finite)
-        starts = [self._sign * float(o.values[0]) for o in finite if len(o.values) and math.isfinite(o.values[0])]
-        initial = float(np.median(starts)) if starts else best
+        initial = self._initial(finite, best)
         target = best + MEDIUM * (initial - best)
 
         def key(outcome: Outcome) -> tuple[bool, float, float, float]:
@@ -101,6 +115,36 @@ class RateSearch:
             return not is_equal, time, value, outcome.lr
 
         return sorted(finite, key=key)
+
+    def _initial(self, outcomes: Sequence[Outcome], otherwise: float) -> float:
+        starts = [self._sign * float(o.values[0]) for o in outcomes if len(o.values) and math.isfinite(o.values[0])]
+        return float(np.median(starts)) if starts else otherwise
+
+    def rescue(self) -> tuple[float, ...]:
+        """Culled rates that must be run to the end after all, ascending.
+
+        Those below the best, two at most, where nothing below it went on: it sits at the end of what is known. And those,
+        two at most, that were better at their rung than anything that went on was in the end: all survivors diverged or
+        collapsed later.
+        """
+        culled = [o for o in self._outcomes.values() if o.is_culled and math.isfinite(o.value)]
+        finished, lower = self._order(), list[float]()
+        if finished:
+            best = min(self._sign * o.value for o in finished)
+            initial = self._initial(finished, best)
+            below = sorted((o for o in self._outcomes.values() if o.lr < finished[0].lr), key=lambda o: -o.lr)
+            lower = [o.lr for o in itertools.takewhile(lambda o: o.is_culled, below)][:EXTENSION]
+            culled = [o for o in culled if best - self._sign * o.value > SMALLEST_REGRET * max(0.0, initial - self._sign * o.value)]
+        better = [o.lr for o in sorted(culled, key=lambda o: (self._sign * o.value, o.lr))][:FINAL_RATES]
+        return tuple(sorted({*lower, *better}))
+
+    def refinement(self) -> tuple[float, ...]:
+        """Rates just below and just above the best; none for rates that the user gave, and where none finished."""
+        best = self.best
+        if not self._extends or best is None:
+            return ()
+        self.refined = (best / REFINEMENT, best * REFINEMENT)
+        return self.refined
 
     def extension(self) -> tuple[float, ...]:
         """Two more half-decade rates beyond the end at which the best one sits; empty if it does not, or the second time.
@@ -123,7 +167,7 @@ class RateSearch:
     def has_learnt(self, lr: float) -> bool:
         """Whether the lane at a rate ended away from the input-independent loss."""
         outcome = self._outcomes.get(lr)
-        return outcome is not None and not outcome.diverged and outcome.stuck_since is None
+        return outcome is not None and not (outcome.diverged or outcome.is_culled) and outcome.stuck_since is None
 
     def silent_divergences(self) -> Mapping[float, int]:
         """Rates above the best whose lane sat at the input-independent loss to the end, with the step it began.
@@ -142,6 +186,6 @@ class RateSearch:
         """The outcomes in the form that the ranking reads, ascending in rate."""
         silent = self.silent_divergences()
         return [
-            TunedLane(self.entrant.label, o.lr, o.value, o.diverged, o.lr in silent)
+            TunedLane(self.entrant.label, o.lr, o.value, o.diverged, o.lr in silent, o.is_culled, o.lr in self.refined)
             for o in sorted(self._outcomes.values(), key=lambda o: o.lr)
         ]

@@ -33,3 +33,10 @@ def test_tasks_have_their_options(capsys):
 
 def test_schedules_have_their_settings(capsys):
     assert "settings: warmup=0, floor=0.0" in listed(capsys, "schedules")
+
+
+def test_wrappers_are_listed_with_their_settings(capsys):
+    text = " ".join(listed(capsys, "optimizers").split())
+    assert all(f" +{name} " in text for name in rules.WRAPPERS)
+    assert "+lookahead Every k steps, go back part of the way" in text
+    assert "Defaults: lookahead_k=5, lookahead_alpha=0.5. Paper: Zhang, Lucas, Hinton, Ba (2019)" in text

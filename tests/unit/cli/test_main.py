@@ -50,7 +50,8 @@ def test_version(capsys):
         (["race"], "missing argument 'TASK'. See: ravine race --help"),
         (["race", "line", "--steps"], "option '--steps' requires an argument."),
         (["race", "line", "--steps", "x"], "'--steps': 'x' is not a whole number. Give one, such as 5. See: ravine race --help"),
-        (["show", "a", "b"], "got unexpected extra argument"),
+        (["show", "a", "b"], "2 records were given, and one is shown at a time; to see two side by side, add --compare."),
+        (["report", "a", "b"], "got unexpected extra argument"),
     ],
 )
 def test_usage_errors_are_one_sentence_and_status_2(capsys, arguments, sentence):

@@ -8,7 +8,7 @@ import pytest
 import records_fixture
 from ravine.cli.main import main
 from ravine.records import open_record
-from ravine.report import summary, table
+from ravine.report import compare_summary, compare_text, profile_summary, profile_text, summary, table
 
 
 @pytest.fixture(scope="module")
@@ -50,3 +50,34 @@ def test_lanes_are_listed(path, capsys):
 def test_json_stands_alone(path, capsys, other):
     assert main(["show", str(path), "--json", other]) == 2
     assert f"--json and {other} exclude each other" in capsys.readouterr().err
+
+
+def test_profiles_are_the_reports(path, capsys):
+    with open_record(path) as record:
+        assert shown(capsys, path, "--profile") == profile_text(record).rstrip("\n") + "\n"
+        assert json.loads(shown(capsys, path, "--profile", "--json")) == profile_summary(record)
+
+
+@pytest.mark.parametrize("order", [("--compare", "A", "B"), ("A", "B", "--compare"), ("A", "--compare", "B")])
+def test_two_records_are_compared_first_named_first(path, tmp_path, capsys, order):
+    records_fixture.write(tmp_path / "b.ravine", seeds=3)
+    places = {"A": path, "B": tmp_path / "b.ravine"}
+    arguments = [places.get(name, name) for name in order]
+    with open_record(path) as first, open_record(tmp_path / "b.ravine") as second:
+        assert shown(capsys, *arguments) == compare_text(first, second).rstrip("\n") + "\n"
+        assert json.loads(shown(capsys, *arguments, "--json")) == json.loads(json.dumps(compare_summary(first, second)))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["A", "--compare"], "--compare takes two records, and 1 given"),
+        (["A", "A", "A", "--compare"], "--compare takes two records, and 3 given"),
+        (["A", "A"], "2 records were given, and one is shown at a time"),
+        (["A", "--profile", "--csv"], "--profile and --csv exclude each other"),
+        (["A", "A", "--compare", "--profile"], "--profile and --compare exclude each other"),
+    ],
+)
+def test_what_cannot_be_shown_is_one_sentence(path, capsys, arguments, sentence):
+    assert main(["show", *(str(path) if part == "A" else part for part in arguments)]) == 2
+    assert sentence in capsys.readouterr().err

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ravine.cli._tally import Tally, beginning, duration, size
-from ravine.fleet import Choice, Diverged, Evaluated, Finished, LossBlock
+from ravine.fleet import Choice, Culled, Diverged, Evaluated, Finished, LossBlock
 
 CHOICE = Choice("stacked", 2, "it is the fastest", {}, 12.0)
 
@@ -58,3 +58,13 @@ def test_durations(seconds, words):
 @pytest.mark.parametrize(("number", "words"), [(12, "12 B"), (5280, "5.28 kB"), (4.5e7, "45 MB"), (3e9, "3 GB")])
 def test_sizes(number, words):
     assert size(number) == words
+
+
+def test_culled_lanes_are_no_longer_alive_and_leave_nothing_to_do():
+    tally = Tally("tune", entries("sgd", "sgd", "adam"), 10)
+    tally.take(block((0, 1, 2), 0, 4))
+    for _ in range(2):
+        tally.take(Culled((0, 2), 4, ("so", "so")))
+    assert (tally.done, tally.diverged) == (10 + 4 + 10, 0)
+    assert tally.alive == {"sgd": 1, "adam": 0}
+    assert tally.ending().endswith("; 2 were culled")

@@ -115,3 +115,12 @@ def test_a_watch_goes_on_as_if_it_had_not_been_stopped():
         after.restore(before.save())
         assert found + after.observe(losses[cut:], finite[cut:]) == expected
         assert len(expected) > 1
+
+
+def test_a_lane_that_is_no_longer_watched_does_not_diverge():
+    watch = DivergenceWatch(2)
+    watch.drop([1])
+    losses, finite = np.array([[1.0, np.nan]] * 3), np.array([[True, False]] * 3)
+    assert watch.observe(losses, finite) == []
+    watch.drop([])
+    assert [end.position for end in watch.observe(np.array([[np.nan, np.nan]]), np.array([[False, False]]))] == [0]

@@ -44,6 +44,11 @@ def test_every_rule_equals_the_loop(dtype):
     compare(engine, members, tolerance=1e-4 if dtype == torch.float32 else 1e-10)
 
 
+def test_wrappers_that_look_at_one_parameter_at_a_time_equal_the_loop():
+    """Lookahead's slow weights start at the parameters."""
+    compare(fleet("mlp"), lanes(*((f"adamw+{wrapper}", {"lr": 0.02}) for wrapper in ("lookahead", "clip_value", "agc", "cautious"))))
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 @pytest.mark.parametrize("name", ["linear", "mlp", "cnn", "transformer", "gru"])
 def test_every_model_equals_the_loop(name, dtype):

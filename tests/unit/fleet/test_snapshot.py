@@ -143,6 +143,16 @@ def test_a_folder_that_cannot_be_written_is_said_once_and_ends_nothing(tmp_path)
     assert not snapshots.is_due, "so that it is said once"
 
 
+def test_what_a_killed_writer_left_behind_is_removed(snapshots):
+    """`kill -9` in the middle of `save_file` leaves a file of its own making."""
+    assert snapshots.commit(snapshots.write([0], 3, {}, dict))
+    (snapshots.folder / ".tmpWj1sid").write_bytes(b"half")
+    snapshots.keep([[0]])
+    assert [path.name for path in snapshots.folder.iterdir()] == ["lanes-0-1.safetensors"]
+    snapshots.clear()
+    assert not snapshots.folder.exists()
+
+
 def test_a_full_disk_leaves_no_draft(snapshots, monkeypatch):
     def full(state, path, metadata):
         path.write_bytes(b"half")

@@ -1,70 +1,125 @@
-import math
-
 import pytest
 import torch
+from torch import nn
 
 from cases import CASES
-from ravine.race._optimizer_text import TERMS, TORCH_CLASSES, optimizer_text
+from ravine.fleet.blocks import start
+from ravine.race._optimizer_text import TORCH_CLASSES, optimizer_text
 from ravine.race._source_text import import_block
-from ravine.rules import resolve
-from ravine.rules._terms import choose, decay_between, momentum_product, power, rectification, root
+from ravine.rules import names, resolve
+from ravine.rules._step import Part, Symbols, step_lane
+from ravine.tasks.kinds import parameter_kinds
 
-BY_ID = {case.id: case for case in CASES}
+BY_ID = {case.id: case for case in CASES if case.kind is None}
+
+CHAINS = {
+    "adamw+clip+lookahead": {},
+    "muon+cautious": {"weight_decay": 0.1},
+    "soap+clip_history": {"clip_history_warmup": 2.0, "clip_history_bound": 0.1},
+    "lamb+clip_value+ema": {"max_grad_norm": 0.1},
+    "sgdw+cautious": {},
+    "adafactor+centralised": {"beta1": 0.9},
+    "schedule_free_adamw+agc+clip": {},
+    "lamb": {"max_grad_norm": 0.1},
+}
+"""Names with settings that no row of the table has."""
 
 
-def weights(dtype=torch.float32):
-    stream = torch.Generator().manual_seed(3)
-    return [torch.nn.Parameter(torch.randn(shape, generator=stream).to(dtype)) for shape in ((3, 2), (4,))]
+class Net(nn.Module):
+    """A matrix between layers, a table, a head, and vectors."""
+
+    def __init__(self, dtype):
+        super().__init__()
+        self.table, self.kernel = nn.Embedding(3, 2), nn.Conv2d(2, 3, 2)
+        self.layer, self.head = nn.Linear(3, 4), nn.Linear(4, 2)
+        self.shift = nn.Parameter(torch.tensor(0.5))
+        stream = torch.Generator().manual_seed(3)
+        with torch.no_grad():
+            for p in self.parameters():
+                p.copy_(torch.randn(p.shape, generator=stream))
+        self.to(dtype)
 
 
-def train(optimizer, parameters):
+def gradients(model):
+    """Six steps of them, one tensor a parameter, that lean to one side: rates that are estimated grow."""
     stream = torch.Generator().manual_seed(4)
     for _ in range(6):
-        for parameter in parameters:
-            parameter.grad = torch.randn(parameter.shape, generator=stream).to(parameter.dtype)
-        optimizer.step()
-    return parameters
+        yield [(0.5 + torch.randn(p.shape, generator=stream)).to(p.dtype) for p in model.parameters()]
 
 
-class Model:
-    def __init__(self, parameters):
-        self.parameters = lambda: parameters
+@torch.no_grad()
+def by_rule(rule, hypers, dtype):
+    """What the rule itself makes of the weights in six steps of one lane, and where it wants them evaluated."""
+    model = Net(dtype)
+    wide, params, kinds = torch.promote_types(dtype, torch.float32), list(model.parameters()), list(parameter_kinds(model).values())
+    h = Symbols(**hypers, peak_lr=hypers["lr"])
+    slots = [{slot.symbol: start(slot, p, hypers) for slot in rule.part(k).active_slots} for p, k in zip(params, kinds, strict=True)]
+    lane = {slot.symbol: start(slot, params[0], hypers) for slot in rule.lane_slots}
+    for t, grads in enumerate(gradients(model), 1):
+        c = rule.scalars(h, t)
+        parts = [
+            Part(rule.at(t, h).part(kind), p.to(wide), g.to(wide), s | {"curvature": g.to(wide) ** 2}, c)
+            for p, g, s, kind in zip(params, grads, slots, kinds, strict=True)
+        ]
+        changes, lane = step_lane(parts, lane)
+        for p, part, s, (delta, new) in zip(params, parts, slots, changes, strict=True):
+            p.copy_(part.p + delta)
+            s.update(new)
+    final = [rule.evaluate(p.to(wide), Symbols(**lane, **s), Symbols(**c)).to(dtype) for p, s in zip(params, slots, strict=True)]
+    return params, final
 
 
-def built(text, parameters, lr):
-    names = {"model": Model(parameters), "LR": lr}
+def by_text(text, lr, dtype):
+    """The same by a script's optimiser."""
+    model = Net(dtype)
+    scope = {"model": model, "LR": lr}
     body = "\n\n\n".join([*text.sections, text.expression])
-    exec(import_block(text.imports, body) + "\n" + "\n\n".join(text.sections), names)
-    return eval(text.expression, names)
+    exec(import_block(text.imports, body) + "\n" + "\n\n".join(text.sections), scope)
+    optimizer = eval(text.expression, scope)
+    for grads in gradients(model):
+        for p, g in zip(model.parameters(), grads, strict=True):
+            p.grad = g
+        optimizer.curvature = {p: p.grad.to(torch.promote_types(dtype, torch.float32)) ** 2 for p in model.parameters()}
+        optimizer.step()
+    trained = [p.detach().clone() for p in model.parameters()]
+    if text.averages:
+        optimizer.average()
+    return trained, list(model.parameters())
+
+
+def settings():
+    """(name, settings) by test id: the rows of the table, every registry name, and some more."""
+    found = {id_: (case.name, case.settings) for id_, case in BY_ID.items()}
+    found |= {f"{name}, as it is": (name, {}) for name in names() if name not in found}
+    return found | {f"{name}, more": (name, given) for name, given in CHAINS.items()}
+
+
+SETTINGS = settings()
 
 
 def test_torch_s_classes_are_those_that_the_parity_tests_hold():
     assert {type(case.rule).__name__ for case in CASES if case.torch_class is not None} == TORCH_CLASSES
 
 
-@pytest.mark.parametrize("id_", BY_ID)
+@pytest.mark.parametrize("id_", SETTINGS)
 def test_the_expression_steps_as_the_rule_does(id_):
-    case = BY_ID[id_]
-    rule, hypers = resolve(case.name, case.settings)
+    rule, hypers = resolve(*SETTINGS[id_])
     text = optimizer_text(rule, hypers)
-    assert (text.sections == ()) == (case.torch_class is not None)
-    expected, found = weights(), weights()
-    train(case.build(expected, driver="per_tensor"), expected)
-    train(built(text, found, hypers["lr"]), found)
-    for ours, theirs in zip(expected, found, strict=True):
-        torch.testing.assert_close(theirs, ours, rtol=2e-5, atol=1e-7)
+    if id_ in BY_ID:
+        assert (text.sections == ()) == (BY_ID[id_].torch_class is not None)
+    assert text.averages == rule.is_averaging
+    for expected, found in zip(by_rule(rule, hypers, torch.float32), by_text(text, hypers["lr"], torch.float32), strict=True):
+        for ours, theirs in zip(expected, found, strict=True):
+            torch.testing.assert_close(theirs, ours, rtol=2e-5, atol=1e-7)
 
 
-@pytest.mark.parametrize("id_", BY_ID)
+@pytest.mark.parametrize("id_", SETTINGS)
 def test_the_carried_class_is_the_rule_to_the_bit_in_bfloat16(id_):
-    case = BY_ID[id_]
-    rule, hypers = resolve(case.name, case.settings)
-    expected, found = weights(torch.bfloat16), weights(torch.bfloat16)
-    train(case.build(expected, driver="per_tensor"), expected)
+    rule, hypers = resolve(*SETTINGS[id_])
     text = optimizer_text(rule, hypers, is_narrow=True)
     assert text.sections[-1].startswith(f"class {type(rule).__name__}(torch.optim.Optimizer)")
-    train(built(text, found, hypers["lr"]), found)
-    assert all(torch.equal(ours, theirs) for ours, theirs in zip(expected, found, strict=True))
+    for expected, found in zip(by_rule(rule, hypers, torch.bfloat16), by_text(text, hypers["lr"], torch.bfloat16), strict=True):
+        assert all(torch.equal(ours, theirs) for ours, theirs in zip(expected, found, strict=True))
 
 
 def test_only_what_differs_from_torch_s_defaults_is_said():
@@ -80,21 +135,6 @@ def test_only_what_differs_from_torch_s_defaults_is_said():
     changed = optimizer_text(*resolve("adam", {"beta2": 0.95, "l2": 0.1, "amsgrad": True})).expression
     assert changed == "torch.optim.Adam(model.parameters(), lr=LR, betas=(0.9, 0.95), weight_decay=0.1, amsgrad=True)"
     assert optimizer_text(*resolve("lion", {"beta2": 0.9})).expression == "Lion(model.parameters(), lr=LR, beta2=0.9)"
-
-
-def test_the_terms_are_the_rules_terms():
-    names = {}
-    exec("\n\n".join(TERMS.values()), names)
-    for base, exponent in ((0.9, 1), (0.999, 1234), (0.0, 3)):
-        assert names["power"](base, exponent) == power(base, exponent)
-    assert names["root"](0.3) == root(0.3) == math.sqrt(0.3)
-    assert [names["choose"](condition, 1, 2) for condition in (True, False)] == [choose(condition, 1, 2) for condition in (True, False)]
-    for t in (1, 2, 5, 6, 40, 9000):
-        assert names["rectification"](0.999, t) == rectification(0.999, t)
-        assert names["rectification"](0.5, t) == rectification(0.5, t) == 0.0
-        assert names["momentum_product"](0.9, 4e-3, t) == momentum_product(0.9, 4e-3, t)
-        assert names["decay_between"](0.9, 0.9999, t / 40) == decay_between(0.9, 0.9999, t / 40)
-        assert names["decay_between"](0.0, 0.9999, t / 40) == decay_between(0.0, 0.9999, t / 40)
 
 
 def test_the_state_starts_as_the_rule_says_and_the_text_is_wide_enough():

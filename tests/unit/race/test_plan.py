@@ -125,3 +125,14 @@ def test_the_grid_doubles_up_to_its_first_even_step():
     assert evaluation_grid(1000)[:8] == (0, 1, 2, 4, 8, 16, 25, 50)
     assert evaluation_grid(1) == (0, 1)
     assert evaluation_grid(10) == tuple(range(11))
+
+
+def test_rungs_are_there_unless_every_rate_shall_run_or_there_are_too_few():
+    assert [rung.step for rung in make_plan(LINE).rungs] == [25, 100, 325]
+    assert make_plan(LINE, exhaustive=True).rungs == ()
+    assert make_plan(LINE, shared_lr=0.1).rungs == ()
+    assert make_plan(LINE, lrs=[0.1, 0.2, 0.3]).rungs == ()
+    assert make_plan(LINE, lrs=[0.1, 0.2, 0.3, 0.4]).rungs != ()
+    assert make_plan(LINE, steps=10).rungs == ()
+    with pytest.raises(PlanError, match="--exhaustive has no effect with --shared-lr"):
+        make_plan(LINE, shared_lr=0.1, exhaustive=True)

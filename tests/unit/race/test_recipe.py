@@ -1,5 +1,6 @@
 """Scripts of tiny races, run where ravine cannot be imported, against what the records hold."""
 
+import ast
 import dataclasses
 import json
 import math
@@ -23,7 +24,16 @@ from ravine.rules import registry
 from ravine.tasks import load
 from records_fixture import write
 
-OPTIMIZERS = list(registry.names())
+CHAINS = ["adamw+clip+lookahead", "momentum+sam+clip_history", "muon+cautious"]
+LABELLED = {"sophia_g"}
+"""Rules for tasks whose target are class numbers."""
+
+OPTIMIZERS = [name for name in registry.names() if name not in LABELLED] + CHAINS
+LAYERED = [*sorted(LABELLED), "adamw+asam+ema", "shampoo+clip", "sophia_h"]
+NARROWED = ["lion+agc", "schedule_free_adamw+clip", "muon", "prodigy"]
+
+RACED = {"line": OPTIMIZERS, "layers": LAYERED, "narrows": NARROWED}
+"""Races whose every optimiser gets a script."""
 
 RUNNER = """
 import contextlib, io, json, runpy, sys, traceback
@@ -195,6 +205,8 @@ def races(folder):
         "mnist": ("mnist", "adam", 0.001, "constant"),
         "stepped": ("elsewhere:make_task", "lion", 0.02, "linear"),
         "narrow": (f"{files}/narrow.py:mine", "adam", 0.1, "constant"),
+        "layers": (f"{files}/net.py", LAYERED, 0.01, "cosine"),
+        "narrows": (f"{files}/narrow.py:mine", NARROWED, 0.1, "constant"),
     }
     found = {}
     with pytest.MonkeyPatch.context() as patch:
@@ -210,8 +222,8 @@ def races(folder):
                 optimizers=[optimizer] if isinstance(optimizer, str) else optimizer,
                 lrs=[lr],
                 schedule=schedule,
-                steps=12,
-                seeds=2,
+                steps=6 if name in RACED else 12,
+                seeds=1 if name in RACED else 2,
                 race_seed=index,
                 out=path,
             )
@@ -224,19 +236,28 @@ def recipes(races):
     found = {}
     for name, (path, task) in races.items():
         with open_record(path) as record:
-            for optimizer in OPTIMIZERS if name == "line" else ():
-                found[f"line {optimizer}"] = make_recipe(Instead(record, optimizer), task)
-            found[name] = make_recipe(record, task)
+            for optimizer in RACED.get(name, ()):
+                found[f"{name} {optimizer}"] = make_recipe(Instead(record, optimizer), task)
+            if name not in RACED:
+                found[name] = make_recipe(record, task)
     return found
+
+
+def one_fleet():
+    """`Fleet`, made once a task, for it runs the model to see what it does."""
+    made = {}
+    return lambda task, race_seed: made.setdefault((id(task), race_seed), Fleet(task, race_seed=race_seed))
 
 
 @pytest.fixture(scope="module")
 def scripts(recipes, folder):
-    codes = {name: recipe.code() for name, recipe in recipes.items()}
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ravine.race.script.Fleet", one_fleet())
+        codes = {name: recipe.code() for name, recipe in recipes.items()}
         patch.setattr("ravine.race.script.EVALUATION_BYTES", 1_000)
         codes["net in pieces"] = recipes["net"].code()
     paths = {name: folder / f"train_{re.sub('[^a-z]', '_', name)}.py" for name in codes}
+    assert len(set(paths.values())) == len(paths)
     for name, path in paths.items():
         path.write_text(codes[name])
     return paths
@@ -251,7 +272,8 @@ def printed(scripts, folder):
     return json.loads(done.stdout)
 
 
-NAMES = [f"line {name}" for name in OPTIMIZERS] + ["line", "curve", "digits", "quadratic", "mnist", "net", "stepped", "narrow"]
+NAMES = ["curve", "digits", "quadratic", "mnist", "net", "stepped", "narrow"]
+NAMES += [f"{task} {name}" for task, names in RACED.items() for name in names]
 
 
 def values_of(text):
@@ -287,11 +309,27 @@ def test_the_scripts_are_formatted_and_sorted_and_do_not_name_ravine_s_package(s
         assert not re.search(r"^\s*(import|from) ravine", path.read_text(), re.MULTILINE)
 
 
+def test_no_two_definitions_of_a_script_share_a_name(scripts):
+    for name, path in scripts.items():
+        tree = ast.parse(path.read_text()).body
+        names = [node.name for node in tree if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+        names += [target.id for node in tree if isinstance(node, ast.Assign) for target in node.targets if isinstance(target, ast.Name)]
+        names += [alias.asname or alias.name for node in tree if isinstance(node, ast.Import | ast.ImportFrom) for alias in node.names]
+        assert len(names) == len(set(names)), name
+
+
 def test_only_what_the_task_needs_is_there(scripts):
     texts = {name: path.read_text() for name, path in scripts.items()}
-    assert [name for name, text in texts.items() if "DROPOUT_SEED" in text] == ["net", "net in pieces"]
-    assert [name for name, text in texts.items() if "SPLIT_SEED" in text] == ["net", "net in pieces"]
-    assert [name for name, text in texts.items() if "ORDER_SEED" not in text] == ["curve", "narrow"]
+    assert [name for name, text in texts.items() if "DROPOUT_SEED" in text and "layers" not in name] == ["net", "net in pieces"]
+    assert [name for name, text in texts.items() if "SPLIT_SEED" in text and "layers" not in name] == ["net", "net in pieces"]
+    assert [name for name, text in texts.items() if "ORDER_SEED" not in text and "narrows" not in name] == ["curve", "narrow"]
+    assert {name for name, text in texts.items() if "def curvature" in text} == {"line sophia_h", "layers sophia_g", "layers sophia_h"}
+    assert {name for name, text in texts.items() if "optimizer.uphill" in text} == {
+        "line momentum+sam+clip_history",
+        "layers adamw+asam+ema",
+    }
+    averaging = {"line schedule_free_sgd", "line schedule_free_adamw", "layers adamw+asam+ema", "narrows schedule_free_adamw+clip"}
+    assert {name for name, text in texts.items() if "optimizer.average()" in text} == averaging
     assert "def scalars" not in texts["line adam"]
     assert "def scalars" in texts["line lion"]
 
@@ -359,6 +397,8 @@ def test_a_name_raced_against_itself_and_a_diverged_first_seed(races, tmp_path):
 
 
 def test_the_heading_says_what_the_race_found(recipes):
+    rows = [line for line in recipes["narrows muon"].code().splitlines() if "lr=0.1   " in line]
+    assert len({line.index("lr=") for line in rows}) == 1 < len(rows)
     text = textwrap.dedent(recipes["digits"].code().split('"""')[1])
     assert "Trains digits with adamw at lr=0.01 on a cosine schedule" in text
     assert "12 steps of 64 rows; 2 fresh seeds; mean loss on test" in text

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from ravine.base.errors import InputError, RecordError, TaskError
-from ravine.fleet import Choice, Finished, Fleet, LossBlock, Saved
+from ravine.fleet import Choice, Culled, Finished, Fleet, LossBlock, Saved
 from ravine.race import resuming, running
 from ravine.race.plan import make_plan
 from ravine.race.resuming import check_same, folder_of
@@ -181,6 +181,7 @@ DIFFERENT = [
     ({"schedule": "cosine"}, "schedule='constant', not 'cosine'"),
     ({"target": 0.5}, "target=auto, not 0.5"),
     ({"race_seed": 1}, "race_seed=0, not 1"),
+    ({"exhaustive": True}, "exhaustive=False, not True"),
     ({"task": dataclasses.replace(TASK, batch_size=4)}, "batch_size=8, not 4"),
     ({"task": dataclasses.replace(TASK, name="other")}, "task='tiny', not 'other'"),
     ({"task": dataclasses.replace(TASK, validation=(X[41:50], Y[41:50]))}, "other data or other initial weights"),
@@ -297,9 +298,9 @@ def test_first_losses_differ_by_rounding_at_most_and_unknown_ones_tell_nothing(t
 def test_a_tile_that_memory_halves_again_leaves_no_gap(tmp_path, monkeypatch, plain):
     run_part = Fleet._run_part
 
-    def scarce(self, lanes, *settings):
+    def scarce(self, lanes, *settings, **options):
         saved = 0
-        for event in run_part(self, lanes, *settings):
+        for event in run_part(self, lanes, *settings, **options):
             yield event
             saved += isinstance(event, Saved)
             if len(lanes) == 2 and saved == 2:
@@ -316,3 +317,70 @@ def test_a_tile_that_memory_halves_again_leaves_no_gap(tmp_path, monkeypatch, pl
     assert lanes == plain[0]
     assert values[:4] == plain[1][:4]
     assert [len(column) for column in losses] == [len(column) for column in plain[2]]
+
+
+RUNGED = {"lrs": [10.0**-k for k in range(1, 10)]}
+
+
+@pytest.fixture
+def early(monkeypatch):
+    """Rungs at steps 1 and 4 of 12."""
+    monkeypatch.setattr("ravine.race.halving.USEFUL_STEPS", 1)
+
+
+@pytest.fixture
+def culled(early, tmp_path):
+    path = tmp_path / "culled.ravine"
+    race(path, existing="keep", snapshot_s=math.inf, **RUNGED)
+    found = numbers(path)
+    assert {(lane.status, lane.steps_done) for lane in lanes_of(path)} >= {("culled", 1), ("culled", 4), ("done", 12)}
+    path.unlink()
+    return found
+
+
+def lanes_of(path):
+    with open_record(path) as record:
+        return record.lanes()
+
+
+@pytest.mark.parametrize(
+    "breaks",
+    [
+        (Culled, 1),
+        (Culled, 2),
+        (Saved, 1),
+        (Saved, 4),
+        (Saved, 8),
+        (Saved, 20),
+        (LossBlock, 2),
+        (LossBlock, 30),
+        (Finished, 1),
+        (Finished, 5),
+    ],
+)
+def test_a_race_broken_off_on_either_side_of_a_rung_decides_again_what_it_had_decided(tmp_path, culled, breaks):
+    path = tmp_path / "a.ravine"
+    with pytest.raises(KeyboardInterrupt):
+        race(path, Noted(Break(*breaks)), **RUNGED)
+    noted = Noted()
+    race(path, noted, **RUNGED)
+    assert numbers(path) == culled
+    told = {lane for event in noted.events if isinstance(event, Culled) for lane in event.lanes}
+    tuned = {lane.lane for lane in lanes_of(path) if lane.status == "culled"}
+    assert told == tuned or "tune" not in noted.stages, "an observer knows of those that were culled before"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_race_broken_off_twice_between_rungs(tmp_path, culled):
+    path = tmp_path / "a.ravine"
+    for breaks in ((Saved, 7), (Saved, 5), (Culled, 2)):
+        with pytest.raises(KeyboardInterrupt):
+            race(path, Noted(Break(*breaks)), **RUNGED)
+    race(path, **RUNGED)
+    assert numbers(path) == culled
+
+
+def test_a_record_from_before_there_were_rungs_ran_every_rate(tmp_path):
+    check_same({"task": "a"}, {"task": "a", "exhaustive": True}, tmp_path)
+    with pytest.raises(InputError, match="exhaustive=True, not False"):
+        check_same({"task": "a"}, {"task": "a", "exhaustive": False}, tmp_path)

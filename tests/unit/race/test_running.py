@@ -112,16 +112,23 @@ def test_the_budget_counts_every_gradient(small):
 def test_the_record_says_how_each_stage_was_run(small):
     assert set(small.meta["protocol"]["engine"]) == {"tune", "final"}
     for engine in small.meta["protocol"]["engine"].values():
-        assert engine["mode"] in ("loop", "stacked", "compiled")
+        assert engine["mode"] in ("loop", "fused", "stacked", "compiled", "native")
         assert engine["reason"]
         assert engine["memory_bytes"] > 0
+
+
+def test_gradients_that_estimate_the_curvature_are_counted(tmp_path):
+    facts = race(tmp_path / "a.ravine", optimizers=["sgd", "sophia_h"], steps=10, seeds=1)
+    spent = facts.meta["protocol"]["gradients_by_optimizer"]
+    assert spent["sophia_h"] == round(1.2 * spent["sgd"])
 
 
 def test_a_winner_at_the_end_of_its_grid_extends_it(tmp_path):
     facts = race(tmp_path / "a.ravine", optimizers=["adam"], lrs=None, steps=4, seeds=1)
     grid = facts.meta["protocol"]["lr_grids"]["adam"]
     assert len(grid) in (12, 14)
-    assert len(facts.of("tune")) == len(grid)
+    refined = facts.meta["protocol"]["search"]["refined"]["adam"]
+    assert len(facts.of("tune")) == len(grid) + len(refined) == len(grid) + 2
     assert ("extend" in facts.meta["protocol"]["engine"]) == (len(grid) == 14)
 
 

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from ravine.race._source_text import body_of, import_block, layout, literal, names_in, source, with_needed
+from ravine.race._source_text import body_of, definition_of, import_block, layout, literal, names_in, source, with_needed
 from ravine.rules.sgd import SGD
 from ravine.tasks import metrics
 from ravine.tasks.digits import digits_splits
@@ -54,8 +54,8 @@ def test_functions_come_after_what_they_call():
 
 def test_a_body_is_the_method_s_own_text():
     body = body_of(SGD.update)
-    assert body.splitlines()[0] == '        if self.on("coupled"):'
-    assert body.splitlines()[-1] == '        return -c.lr * d, {"m": m}'
+    assert body.splitlines()[0] == '        if self.on("decays") and not self.on("decoupled"):'
+    assert body.splitlines()[-1] == "        return delta, state"
 
 
 def test_imports_are_those_in_use_in_order():
@@ -79,3 +79,36 @@ def test_imports_are_those_in_use_in_order():
 
 def test_names_are_plain_names_only():
     assert names_in("a.b(c, d='e')") == {"a", "c"}
+
+
+NUMBER = 3
+
+
+def annotated(x: int, *, y: "float" = 2) -> float:
+    """One sentence.
+
+    Args:
+        x: nothing.
+    """
+    import cmath
+
+    # why
+    total: int = x + NUMBER
+    return total + y + cmath.pi
+
+
+class Annotated:
+    def method(self, x: int) -> int:
+        """Not kept."""
+        del x
+        return NUMBER
+
+
+def test_a_definition_has_no_annotations_and_names_no_numbers():
+    body = "    # why\n    total = x + 3\n    return total + y + cmath.pi"
+    assert definition_of(annotated) == f'def annotated(x, *, y=2):\n    """One sentence."""\n{body}'
+    assert definition_of(Annotated.method, name="other", indent=4) == "    def other(self, x):\n        return 3"
+
+
+def test_large_numbers_are_written_as_a_formatter_would():
+    assert literal(1e30) == "1e30"

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ravine.fleet import Diverged, Evaluated, Finished, LossBlock, Remark, Saved, Started
+from ravine.fleet import Culled, Diverged, Evaluated, Finished, LossBlock, Remark, Saved, Started
 from ravine.race.stage import Entry, Scribe, Silent, Trace, seconds_per_step
 from ravine.records import LaneRow, create, open_record
 
@@ -49,7 +49,7 @@ def done(tmp_path):
 def test_lanes_end_in_the_record_as_they_did(done):
     _, record, _ = done
     healthy, lost = record.lanes()
-    assert (healthy.status, healthy.steps_done, healthy.seconds, healthy.mode) == ("done", 5, 2.0, "stacked")
+    assert (healthy.status, healthy.steps_done, healthy.seconds, healthy.mode) == ("done", 5, 2.5, "stacked")
     assert (lost.status, lost.diverged_at, lost.reason, lost.steps_done) == ("diverged", 3, "its loss was nan", 3)
 
 
@@ -61,7 +61,7 @@ def test_lanes_of_a_tile_end_all_at_once_wherever_an_interrupt_strikes(tmp_path,
         scribe.begin([Entry(row(0), None), Entry(row(1), None)])
         for event in EVENTS:
             scribe.take(event)
-    assert calls == [((0, 1), {"steps_done": [5, 3], "seconds": 2.0})]
+    assert calls == [((0, 1), {"steps_done": [5, 3], "seconds": [2.5, 1.5]})], "time is shared by steps"
 
 
 def test_a_lane_has_a_loss_for_every_step_that_it_took_and_for_no_other(done):
@@ -160,3 +160,29 @@ def test_a_value_that_is_not_finite_reads_as_the_record_keeps_it(tmp_path):
         scribe.begin([Entry(row(0), None)])
         scribe.take(Evaluated((0,), 0, "test", {"loss": np.array([np.inf])}))
     assert np.isnan(scribe.traces[0].last("test", "loss"))
+
+
+def test_a_culled_lane_ends_at_its_rung_and_is_no_failure(tmp_path):
+    events = [
+        Started((0, 1), "stacked"),
+        LossBlock((0, 1), 0, np.ones((2, 2), dtype=np.float32)),
+        Evaluated((0, 1), 2, "validation", {"loss": np.array([0.5, 0.7])}),
+        Culled((1,), 2, ("it was number 2 of 2",)),
+        LossBlock((0, 1), 2, np.array([[1.0, np.nan]] * 6, dtype=np.float32)),
+        Evaluated((0, 1), 8, "validation", {"loss": np.array([0.1, np.nan])}),
+        Finished((0, 1), 5.0),
+    ]
+    with create(tmp_path / "a.ravine") as writer:
+        scribe = Scribe(writer, Silent())
+        scribe.begin([Entry(row(0), None), Entry(row(1), None)])
+        for event in events:
+            scribe.take(event)
+    with open_record(tmp_path / "a.ravine") as record:
+        lane = record.lanes()[1]
+        assert (lane.status, lane.steps_done, lane.culled_at, lane.diverged_at, lane.seconds) == ("culled", 2, 2, None, 1.0)
+        assert lane.reason == "it was number 2 of 2"
+        assert len(record.losses(1)) == 2
+        assert record.curve(1, "validation", "loss")[0].tolist() == [2]
+    assert scribe.traces[1].last("validation", "loss") == 0.7
+    assert (scribe.traces[1].ended_at, scribe.traces[0].ended_at) == (2, None)
+    assert seconds_per_step(scribe.traces) == {"sgd": 0.5}, "of the lane that went on"

@@ -124,3 +124,67 @@ def test_nothing_is_stuck_during_warm_up():
 
 def test_no_evaluations_are_not_stuck():
     assert stuck_since(np.array([]), np.array([]), 2.3) is None
+
+
+def culled(lr, value):
+    return Outcome(lr, value, False, None, is_culled=True)
+
+
+def test_a_culled_rate_is_neither_best_nor_final_nor_diverged():
+    found = search([3.0, 2.0, 2.5, 4.0])
+    found.add(culled(1e-2, 0.1))
+    assert found.best == 1e-1
+    assert 1e-2 not in found.final_rates()
+    assert not found.has_learnt(1e-2)
+    lane = found.tuned_lanes()[1]
+    assert (lane.culled, lane.diverged, lane.has_finished) == (True, False, False)
+
+
+@pytest.mark.parametrize(("values", "found"), [([None, None], (1e-2, 1e-1)), ([0.5, None], (1e-1,)), ([0.2, None], ()), ([0.295, 9.0], ())])
+@pytest.mark.parametrize("sign", [1.0, -1.0], ids=["lower", "higher"])
+def test_culled_rates_that_were_better_than_what_went_on_in_the_end_are_run_after_all(values, found, sign):
+    """At their rungs they had 0.6 and 0.29, on the way from 1.1."""
+    result = RateSearch(Entrant("adam", "adam", GRID), higher_is_better=sign < 0, extends=True)
+    curve = np.array([1.1, 1.0])
+    for lr, value in zip((1e-3, 1.0), values, strict=True):
+        end = math.nan if value is None else sign * value
+        result.add(Outcome(lr, end, value is None, None, np.array([0, 10]), sign * curve))
+    result.add(culled(1e-2, sign * 0.6))
+    result.add(culled(1e-1, sign * 0.29))
+    assert result.rescue() == found
+
+
+def test_the_best_rate_is_refined_on_both_sides():
+    found = search([3.0, 1.0, 2.0, None])
+    low, high = found.refinement()
+    assert (math.log10(1e-2 / low), math.log10(high / 1e-2)) == pytest.approx((0.2, 0.2))
+    for lr, value in ((low, 1.5), (high, 0.9)):
+        found.add(Outcome(lr, value, False, None))
+    assert found.final_rates() == (high, 1e-2)
+    assert [lane.refined for lane in found.tuned_lanes()] == [False, True, False, True, False, False]
+    assert found.grid == list(GRID)
+    assert search([None] * 4).refinement() == ()
+    assert search([3.0, 1.0, 2.0, None], extends=False).refinement() == ()
+
+
+def test_a_refined_rate_beyond_the_end_of_the_grid_does_not_make_the_end_an_inner_rate():
+    found = search([4.0, 3.0, 2.0, 1.0])
+    for lr, value in zip(found.refinement(), (1.5, 1.4), strict=True):
+        found.add(Outcome(lr, value, False, None))
+    assert found.best == 1.0
+    assert is_at_edge(found.tuned_lanes(), 1.0)
+    assert is_at_edge(found.tuned_lanes(), found.refined[1])
+    assert not is_at_edge(found.tuned_lanes(), found.refined[0])
+
+
+@pytest.mark.parametrize(
+    ("best", "ended", "found"),
+    [(1.0, (1e-3, 1e-2, 1e-1), (1e-2, 1e-1)), (1e-2, (1e-3,), (1e-3,)), (1e-1, (1e-3,), ()), (1e-3, (1.0,), ())],
+    ids=["two below", "one below", "its neighbour went on", "nothing below"],
+)
+def test_a_best_rate_below_which_nothing_went_on_has_the_rates_below_it_run_after_all(best, ended, found):
+    result = search([1.0 if lr == best else 2.0 for lr in GRID])
+    for lr in ended:
+        result.add(culled(lr, 3.0))
+    assert result.best == best
+    assert result.rescue() == found

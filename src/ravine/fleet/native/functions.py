@@ -57,7 +57,7 @@ def driver() -> Any:
 
 def pointers(tensors: Sequence[Tensor | int]) -> Any:
     """Addresses of tensors as a C array."""
-    return (ctypes.c_void_p * max(1, len(tensors)))(*(t if isinstance(t, int) else t.data_ptr() for t in tensors))
+    return (ctypes.c_void_p * max(1, len(tensors)))(*[t if isinstance(t, int) else t.data_ptr() for t in tensors])
 
 
 def scratch(size: int) -> tuple[Tensor, int]:
@@ -194,17 +194,21 @@ class UpdateFunction(Function):
         scalars: names of its scalars.
         shapes: of the lane's parameters.
         dtype: of the parameters.
+        in_place: whether values and slots may be written where they were read.
 
     Attributes:
         is_flat: whether it takes all parameters as one row of any length; else tensor by tensor.
     """
 
-    def __init__(self, rule: Rule, scalars: Sequence[str], shapes: Sequence[tuple[int, ...]], dtype: torch.dtype) -> None:
+    def __init__(
+        self, rule: Rule, scalars: Sequence[str], shapes: Sequence[tuple[int, ...]], dtype: torch.dtype, *, in_place: bool = False
+    ) -> None:
         if not rule.is_plain or any(slot.shape for slot in rule.active_slots):
             raise Unsupported(f"{rule.name} does more than change every parameter on its own")
         self.is_flat = rule.granularity == "element"
         graph = trace_update(rule, scalars, [(FLAT_LENGTH,)] if self.is_flat else shapes, dtype)
-        super().__init__(generate(graph, "ravine_update", dtype, symbolic=FLAT_LENGTH if self.is_flat else None), dtype)
+        length = FLAT_LENGTH if self.is_flat else None
+        super().__init__(generate(graph, "ravine_update", dtype, symbolic=length, in_place=in_place), dtype)
         self._rule, self._scalars, self._shapes = rule, list(scalars), list(shapes)
 
     def check(self) -> None:

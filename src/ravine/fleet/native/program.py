@@ -63,7 +63,7 @@ class Program:
         return self.own_bytes + (max(call(kernels()) for call in self.calls) if self.calls else 0)
 
 
-def generate(graph: fx.Graph, name: str, element: torch.dtype, *, symbolic: int | None = None) -> Program:
+def generate(graph: fx.Graph, name: str, element: torch.dtype, *, symbolic: int | None = None, in_place: bool = False) -> Program:
     """Write a graph as C++.
 
     Args:
@@ -71,17 +71,21 @@ def generate(graph: fx.Graph, name: str, element: torch.dtype, *, symbolic: int 
         name: of the function.
         element: floating dtype of the kernels that are called.
         symbolic: a length that stands for the run-time argument `n`.
+        in_place: whether outputs may be inputs, each element of which is read before the element of the output is written.
 
     Raises:
         Unsupported: an operation or a dtype that has no native code.
     """
     low = Lowering(graph)
+    if in_place and not (len(low.statements) == 1 and isinstance(low.statements[0], Loop)):
+        raise Unsupported("it is more than one loop, so its outputs cannot be its inputs")
     unread = _unread(low)
     functions, body = [], []
     for number, statement in enumerate(low.statements):
         if isinstance(statement, Loop):
             text, arguments = emit(statement, f"s{number}", unread, lambda length: "n" if length == symbolic else str(length))
-            functions.append(text)
+            # Without the promise that memory is apart, `omp simd` still says that elements are.
+            functions.append(text.replace(" __restrict", "") if in_place else text)
             body.append(f"s{number}({', '.join(['n', *(b.name for b in arguments)])});")
         else:
             assert isinstance(statement, Call)
