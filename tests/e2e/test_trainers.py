@@ -24,4 +24,4 @@ def test_adamw_and_muon_train_inside_a_trainer(script, needs, length):
     assert done.returncode == 0, done.stderr[-2000:]
     found = re.findall(r"^(\w+): loss ([\d.]+) at the first step, ([\d.]+)", done.stdout, re.MULTILINE)
     assert [name for name, *_ in found] == ["adamw", "muon"]
-    assert all(float(last) < 0.5 * float(first) for _, first, last in found), done.stdout
+    assert all(float(last) < 0.7 * float(first) for _, first, last in found), done.stdout

@@ -24,8 +24,10 @@ def parameter_kinds(model: nn.Module) -> dict[str, Kind]:
         model: any module.
     """
     tables = {id(p) for module in model.modules() if isinstance(module, LOOKUP_TYPES) for p in module.parameters(recurse=False)}
-    weights = [id(module.weight) for module in model.modules() if isinstance(module, LAYER_TYPES) and id(module.weight) not in tables]
-    output = weights[-1] if len(set(weights)) > 1 else None
+    # By their parameters, never as `module.weight`: reading a parametrised weight computes it, and spectral norm then moves on.
+    layers = [{id(p) for p in module.parameters() if p.ndim > 1} for module in model.modules() if isinstance(module, LAYER_TYPES)]
+    layers = [weights for weights in layers if weights - tables]
+    output = layers[-1] if len({frozenset(weights) for weights in layers}) > 1 else frozenset()
     kinds: dict[str, Kind] = {}
     for name, p in model.named_parameters():
         if p.ndim < 2:
@@ -33,5 +35,5 @@ def parameter_kinds(model: nn.Module) -> dict[str, Kind]:
         elif id(p) in tables:
             kinds[name] = "lookup"
         else:
-            kinds[name] = "output" if id(p) == output else "matrix"
+            kinds[name] = "output" if id(p) in output else "matrix"
     return kinds

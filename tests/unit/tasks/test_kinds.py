@@ -32,3 +32,12 @@ def test_matrices_of_ones_own():
             self.mixing, self.gain = nn.Parameter(torch.zeros(2, 2)), nn.Parameter(torch.zeros(()))
 
     assert parameter_kinds(Own()) == {"mixing": "matrix", "gain": "vector"}
+
+
+def test_parametrised_weights_are_not_computed():
+    model = nn.Sequential(nn.utils.parametrizations.spectral_norm(nn.Linear(3, 4)), nn.utils.parametrizations.weight_norm(nn.Linear(4, 2)))
+    before = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    kinds = parameter_kinds(model)
+    assert kinds["0.parametrizations.weight.original"] == "matrix"
+    assert kinds["1.parametrizations.weight.original1"] == "output"
+    assert all(torch.equal(buffer, before[name]) for name, buffer in model.named_buffers())
