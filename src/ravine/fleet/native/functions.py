@@ -224,8 +224,8 @@ class UpdateFunction(Function):
             return [0.1 + torch.rand(shape, generator=generator, dtype=self.dtype) for shape in shapes]
 
         p, g, slots = random(), random(), [random() for _ in rule.active_slots]
-        hypers = SimpleNamespace(**{hyper.symbol: hyper.default for hyper in rule.hypers}, peak_lr=rule.hypers[0].default)
-        numbers = {name: torch.tensor(float(value), dtype=self.dtype) for name, value in rule.scalars(hypers, 3).items()}
+        # Any scalars will do, and a rule with a flag on may have none at its default hypers.
+        numbers = {name: 0.1 + 0.8 * torch.rand((), generator=generator, dtype=self.dtype) for name in names}
         symbols = [slot.symbol for slot in rule.active_slots]
         new, states, wrong = (
             [torch.empty_like(t) for t in p],
