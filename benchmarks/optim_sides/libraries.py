@@ -83,6 +83,7 @@ KINDS = {
         "timm": library("timm.optim.adan", "Adan", lr=LR),
     },
     "lamb": {
+        "ravine native": ravine_side("lamb", "native", lr=LR),
         "ravine per tensor": ravine_side("lamb", "per_tensor", lr=LR),
         "ravine compiled": ravine_side("lamb", "compiled", lr=LR),
         "pytorch_optimizer": library("pytorch_optimizer", "Lamb", lr=LR),
@@ -90,11 +91,13 @@ KINDS = {
     },
     "adafactor": {
         "torch foreach": torch_side("Adafactor", lr=LR, foreach=True),
+        "ravine native": ravine_side("adafactor", "native", lr=LR),
         "ravine per tensor": ravine_side("adafactor", "per_tensor", lr=LR),
         "ravine compiled": ravine_side("adafactor", "compiled", lr=LR),
         "pytorch_optimizer": library("pytorch_optimizer", "AdaFactor", lr=LR),
     },
     "prodigy": {
+        "ravine native": ravine_side("prodigy", "native"),
         "ravine per tensor": ravine_side("prodigy", "per_tensor"),
         "ravine compiled": ravine_side("prodigy", "compiled"),
         "pytorch_optimizer": library("pytorch_optimizer", "Prodigy"),

@@ -6,10 +6,11 @@ from ravine.fleet.fleet import Fleet
 from ravine.fleet.lanes import Lane
 from ravine.fleet.parcel import fingerprint, pack
 from ravine.fleet.past import Past
+from ravine.fleet.processes import Processes
 from ravine.fleet.rungs import Rungs
 from ravine.fleet.snapshot import EVERY_S, Snapshots
 from ravine.fleet.tile_run import Evaluations
-from ravine.fleet.workers import WorkerPool
+from ravine.fleet.workers import Site, WorkerPool
 
 __all__ = [
     "EVERY_S",
@@ -26,9 +27,11 @@ __all__ = [
     "Mode",
     "Past",
     "Paused",
+    "Processes",
     "Remark",
     "Rungs",
     "Saved",
+    "Site",
     "Snapshots",
     "Started",
     "WorkerPool",

@@ -7,8 +7,10 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from ravine.base._checks import unknown_name
+from ravine.base.errors import InputError
 from ravine.rules import Rule
-from ravine.schedules import Schedule
+from ravine.schedules import Between, Schedule, multipliers
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,7 @@ class Lane:
         hypers: every hyper by symbol, float64; `lr` is the peak rate.
         schedule: multiplier of `lr` at each step.
         seed: lane seed; lanes of one seed share initial weights, batches and dropout masks.
+        also: schedules of other hypers by symbol: multipliers of `hypers`, or values.
     """
 
     number: int
@@ -28,6 +31,15 @@ class Lane:
     hypers: Mapping[str, float]
     schedule: Schedule
     seed: int = 0
+    also: Mapping[str, Schedule | Between] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for symbol in self.also:
+            if symbol not in self.hypers or symbol == "lr":
+                raise unknown_name("other hyper", symbol, [known for known in self.hypers if known != "lr"])
+            if any(flag.of == symbol and not self.rule.on(flag.name) for flag in self.rule.flags):
+                given = f"{symbol} of {self.rule.name!r} has a schedule and begins at {self.hypers[symbol]:g}"
+                raise InputError(f"{given}, which leaves it out of the rule. Begin at another value.", given=symbol)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +51,7 @@ class Group:
         start, stop: positions in the tile.
         hypers: symbol -> float64 vector of length `stop - start`.
         schedules: one a lane.
+        also: schedules of other hypers, one dictionary a lane.
     """
 
     rule: Rule
@@ -46,6 +59,7 @@ class Group:
     stop: int
     hypers: Mapping[str, np.ndarray] = field(repr=False)
     schedules: tuple[Schedule, ...] = field(repr=False)
+    also: tuple[Mapping[str, Schedule | Between], ...] = field(default=(), repr=False)
 
     @property
     def size(self) -> int:
@@ -61,11 +75,18 @@ class Group:
             horizon: steps of the whole training, which schedules refer to.
         """
         steps = np.arange(first_step, first_step + num_steps)
-        multipliers = np.stack([schedule(steps, horizon) for schedule in self.schedules], axis=1)
-        hypers = SimpleNamespace(**{**self.hypers, "lr": self.hypers["lr"] * multipliers, "peak_lr": self.hypers["lr"]})
         shape = (num_steps, self.size)
-        values = self.rule.scalars(hypers, (steps + 1)[:, None])
+        values = self.rule.scalars(self.hypers_at(steps, horizon), (steps + 1)[:, None])
         return {name: np.broadcast_to(np.asarray(value, dtype=np.float64), shape) for name, value in values.items()}
+
+    def hypers_at(self, steps: np.ndarray, horizon: int) -> SimpleNamespace:
+        """Every hyper by symbol as its schedule sets it, of shape (steps, lanes) or (lanes,), and the peak rate as `peak_lr`."""
+        rate = self.hypers["lr"] * multipliers(self.schedules, steps, horizon)
+        found = {**self.hypers, "lr": rate, "peak_lr": self.hypers["lr"]}
+        for symbol in dict.fromkeys(symbol for lane in self.also for symbol in lane):
+            columns = [_column(lane.get(symbol), value, steps, horizon) for lane, value in zip(self.also, self.hypers[symbol], strict=True)]
+            found[symbol] = np.stack(columns, axis=1)
+        return SimpleNamespace(**found)
 
 
 def group_lanes(lanes: Sequence[Lane]) -> tuple[Group, ...]:
@@ -74,9 +95,17 @@ def group_lanes(lanes: Sequence[Lane]) -> tuple[Group, ...]:
     for _, members in groupby(lanes, key=lambda lane: lane.rule.key):
         block = list(members)
         hypers = {symbol: np.array([lane.hypers[symbol] for lane in block], dtype=np.float64) for symbol in block[0].hypers}
-        groups.append(Group(block[0].rule, start, start + len(block), hypers, tuple(lane.schedule for lane in block)))
+        schedules, also = tuple(lane.schedule for lane in block), tuple(lane.also for lane in block)
+        groups.append(Group(block[0].rule, start, start + len(block), hypers, schedules, also))
         start += len(block)
     return tuple(groups)
+
+
+def _column(schedule: Schedule | Between | None, value: float, steps: np.ndarray, horizon: int) -> np.ndarray:
+    """One lane's hyper at every step."""
+    if schedule is None:
+        return np.full(steps.shape, value)
+    return np.asarray(schedule(steps, horizon) * (1.0 if schedule.is_value else value))
 
 
 def tile_lanes(lanes: Sequence[Lane], size: int, *, by_seed: bool) -> list[tuple[Lane, ...]]:

@@ -193,8 +193,7 @@ class LoopTile(Tile):
     def _scalars_at(self, step: int, age: int) -> dict[str, float]:
         """Scalars of parameters that missed steps: the rate is that of the step, the rule's t their own count."""
         group = self.groups[0]
-        rate = group.hypers["lr"] * group.schedules[0](np.array([step]), self._training.horizon)
-        values = group.rule.scalars(SimpleNamespace(**{**group.hypers, "lr": rate, "peak_lr": group.hypers["lr"]}), np.array([age + 1]))
+        values = group.rule.scalars(group.hypers_at(np.array([step]), self._training.horizon), np.array([age + 1]))
         return {name: float(np.asarray(value, dtype=np.float64).reshape(-1)[0]) for name, value in values.items()}
 
     def freeze(self, position: int) -> None:

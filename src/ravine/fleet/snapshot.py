@@ -136,11 +136,14 @@ class Snapshots:
             return False
         return True
 
+    def file(self, lanes: Sequence[int]) -> Path:
+        """Where the valid snapshot of exactly these lanes lies, if there is one."""
+        return self.folder / _name(lanes)
+
     def find(self, lanes: Sequence[int]) -> Snapshot | None:
         """The valid snapshot of exactly these lanes; None if there is none that this ravine and this torch wrote whole."""
-        path = self.folder / _name(lanes)
         try:
-            with safe_open(path, framework="pt") as file:
+            with safe_open(self.file(lanes), framework="pt") as file:
                 header = json.loads((file.metadata() or {})["ravine"])
                 if any(header[key] != value for key, value in self._identity(lanes).items()):
                     return None
@@ -152,7 +155,7 @@ class Snapshots:
     def discard(self, lanes: Sequence[int]) -> None:
         """Remove the snapshot of a tile that has ended."""
         with contextlib.suppress(OSError):
-            (self.folder / _name(lanes)).unlink(missing_ok=True)
+            self.file(lanes).unlink(missing_ok=True)
 
     def keep(self, tiles: Iterable[Sequence[int]]) -> None:
         """Remove every draft, and every snapshot but those of some tiles: one of other lanes knows a later past."""

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.func import vmap
 
 from ravine.optim._native_driver import native_step
+from ravine.optim._native_whole import native_update
 from ravine.rules._rule import Rule, State
 from ravine.rules._step import Symbols
 from ravine.rules._tensorlist import TensorList
@@ -93,7 +94,14 @@ def native(rule: Rule, scalars: Mapping[str, float], params: list[Tensor], grads
     """
     if native_step(rule, scalars, params, grads, states):
         return states
-    return pick("auto", rule)(rule, scalars, params, grads, states)
+    left = native_update(rule, scalars, params, grads, states)
+    if not left:
+        return states
+    rest: list[Any] = [[items[place] for place in left] for items in (params, grads, states)]
+    updated = list(states)
+    for place, state in zip(left, pick("auto", rule)(rule, scalars, *rest), strict=True):
+        updated[place] = state
+    return updated
 
 
 DRIVERS: Mapping[str, Driver] = {

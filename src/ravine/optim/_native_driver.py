@@ -14,7 +14,7 @@ from torch import Tensor
 from ravine.rules._rule import Rule, State
 
 if TYPE_CHECKING:
-    from ravine.fleet.native import TensorsUpdate
+    from ravine.fleet.native import StepCounts, TensorsUpdate
 
 PLAIN = (Tensor, torch.nn.Parameter, torch.nn.Buffer)
 """Types whose memory is what they say; others (DTensor, quantised weights) hold theirs elsewhere."""
@@ -46,9 +46,9 @@ def native_step(
         return False
     symbols, dtype = [slot.symbol for slot in rule.active_slots], params[0].dtype
     for p, state in zip(params, states, strict=True):
-        if not _is_plain(p) or not _is_laid_out(p, state, symbols, scale):
+        if not is_plain(p) or not is_laid_out(p, state, symbols, scale):
             return False
-    update = _update(type(rule), rule.key[1], tuple(scalars), dtype)
+    update = update_of(type(rule), rule.key[1], tuple(scalars), dtype)
     if update is None:
         return False
     alike = [g if _fits(g, p) else torch.empty_like(p).copy_(g) for p, g in zip(params, grads, strict=True)]
@@ -60,7 +60,15 @@ def native_step(
 
 
 @functools.lru_cache(maxsize=64)
-def _update(kind: type[Rule], flags: tuple[str, ...], scalars: tuple[str, ...], dtype: torch.dtype) -> "TensorsUpdate | None":
+def update_of(kind: type[Rule], flags: tuple[str, ...], scalars: tuple[str, ...], dtype: torch.dtype) -> "TensorsUpdate | None":
+    """Native code of an element rule, built at the first call; None where there is none.
+
+    Args:
+        kind: of the rule.
+        flags: that are on.
+        scalars: names of its scalars.
+        dtype: of the parameters.
+    """
     # Siblings do not import each other (ARCHITECTURE.md); decision 0013 says why this one line may.
     from ravine.fleet.native import TensorsUpdate, Unsupported
 
@@ -70,11 +78,19 @@ def _update(kind: type[Rule], flags: tuple[str, ...], scalars: tuple[str, ...], 
         return None
 
 
-def _is_plain(t: Tensor) -> bool:
+def counts_of(counts: Sequence[Tensor]) -> "StepCounts":
+    """Step counts of many parameters as one."""
+    from ravine.fleet.native import StepCounts
+
+    return StepCounts(counts)
+
+
+def is_plain(t: Tensor) -> bool:
+    """Whether a tensor's memory is the processor's own, with every element in it once."""
     return type(t) in PLAIN and t.device.type == "cpu" and (t.is_contiguous() or t.is_contiguous(memory_format=torch.channels_last))
 
 
-def _is_laid_out(p: Tensor, state: State, symbols: Sequence[str], scale: str) -> bool:
+def is_laid_out(p: Tensor, state: State, symbols: Sequence[str], scale: str) -> bool:
     """Whether a parameter's slots lie in memory as it does, those in codes included."""
     coded = 0
     for symbol in symbols:

@@ -12,8 +12,10 @@ from torch import Tensor
 from torch.optim.optimizer import ParamsT, StateDict
 
 from ravine.base.errors import InputError
-from ravine.optim import _narrow, _settings, _state, _storage, rounding
+from ravine.optim import _narrow, _native_whole, _settings, _standing_whole, _state, _storage, rounding
 from ravine.optim._drivers import compute_dtype
+from ravine.optim._standing import PATIENCE, Standing, bind
+from ravine.optim._standing_whole import StandingGroup
 from ravine.optim._storage import StateOptions, Storage
 from ravine.rules._rule import Rule, State
 from ravine.rules._step import Part, Symbols, survey
@@ -36,6 +38,7 @@ class Batch:
         params: the parameters.
         grads: their gradients, the sign turned where the group maximises.
         states: their entries in the optimizer's state.
+        bound: the group, where native code is bound to it.
     """
 
     rule: Rule
@@ -44,6 +47,7 @@ class Batch:
     params: list[Tensor]
     grads: list[Tensor]
     states: list[dict[str, Any]]
+    bound: StandingGroup | None = None
 
 
 class RuleOptimizer(torch.optim.Optimizer):
@@ -91,6 +95,8 @@ class RuleOptimizer(torch.optim.Optimizer):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
+        for known in ("_bound", "_bound_whole"):
+            self.__dict__.pop(known, None)
         # torch leaves this default behind for its own classes; here it would be a setting without effect.
         self.defaults.pop("differentiable", None)
         for group in self.param_groups:
@@ -114,7 +120,7 @@ class RuleOptimizer(torch.optim.Optimizer):
             params = param_group["params"]
             if not isinstance(params, (Tensor, set)):
                 param_group["params"] = params = list(params)
-            _check_params(params, index)
+            _settings.check_params(params, index)
             where = f"{type(self).__name__}, group {index}"
             _settings.refuse_misspelt(self.rule, param_group, where=where)
             _settings.check_group(self.rule, self.defaults | param_group, where=where)
@@ -140,10 +146,39 @@ class RuleOptimizer(torch.optim.Optimizer):
             with torch.enable_grad():
                 loss = closure()
         with torch.no_grad():
-            work = [list(_with_gradient(group, index)) for index, group in enumerate(self.param_groups)]
-            batches = [batch for group, params in zip(self.param_groups, work, strict=True) for batch in self._batches(group, params)]
+            whole = _standing_whole.ready(self.rule, self.param_groups, self.state, self.__dict__)
+            if whole is not None:
+                self._step_batches([Batch(own.rule, own.scalars, own.group, own.params, own.grads, own.states, own) for own in whole])
+                return loss
+            standing = [self._standing(index, group) for index, group in enumerate(self.param_groups)]
+            groups = [(index, group) for index, group in enumerate(self.param_groups) if standing[index] is None]
+            work = [(group, list(_settings.with_gradient(group, index))) for index, group in groups]
+            batches = [batch for group, params in work for batch in self._batches(group, params)]
             self._step_batches(batches)
+            for bound in standing:
+                if bound is not None:
+                    bound.step()
         return loss
+
+    def _standing(self, index: int, group: dict[str, Any]) -> Standing | None:
+        """The parameters of a group bound to native code and ready for their next step; None where they are not."""
+        if group["driver"] != "native":
+            return None
+        # An attribute that pickle, deepcopy and `state_dict` know nothing of: it is found again at the next step.
+        known: dict[int, Standing | int] = self.__dict__.setdefault("_bound", {})
+        found = known.get(index, 0)
+        if isinstance(found, Standing):
+            if found.is_ready(self.rule, group, self.state):
+                return found
+            found = 0
+        if found == PATIENCE:
+            return None
+        made = bind(self.rule, group, self.state)
+        if made is None or not made.is_ready(self.rule, group, self.state):
+            known[index] = found + 1
+            return None
+        known[index] = made
+        return made
 
     def state_dict(self) -> StateDict:
         """Settings and state under torch's keys, and the rule's name, by which another class refuses them."""
@@ -176,7 +211,8 @@ class RuleOptimizer(torch.optim.Optimizer):
             if key in owners:
                 index, position, param = owners[key]
                 group = self.param_groups[index]
-                state[param] = _state.load(saved, param, self.rule, where=_name(group, index, position), storage=Storage.of(group))
+                where = _settings.place_of(group, index, position)
+                state[param] = _state.load(saved, param, self.rule, where=where, storage=Storage.of(group))
             else:
                 state[key] = saved
         groups = [self._merge(*pair) for pair in zip(self.param_groups, saved_groups, strict=True)]
@@ -250,6 +286,9 @@ class RuleOptimizer(torch.optim.Optimizer):
 
     def _step_batches(self, batches: Sequence[Batch]) -> None:
         """Run every batch's driver, after a look at all of them where the rule wants one, and store what they return."""
+        if batches and batches[0].bound is not None:
+            self._step_bound([(batch, batch.bound) for batch in batches if batch.bound is not None])
+            return
         states = [[self._slots(batch.rule, state) for state in batch.states] for batch in batches]
         extra: State = {}
         if not all(batch.rule.is_plain for batch in batches):
@@ -265,6 +304,18 @@ class RuleOptimizer(torch.optim.Optimizer):
                         _state.store(state, batch.rule, values)
                 del given
             torch._foreach_add_([state[_state.STEP] for state in batch.states], 1.0)
+
+    def _step_bound(self, batches: Sequence[tuple[Batch, StandingGroup]]) -> None:
+        """The same where native code is bound to all groups."""
+        own = [batch for batch, _ in batches]
+        lane, extra = _standing_whole.survey([bound for _, bound in batches], self._lane_state(own))
+        self._keep_lane(own[0].rule, lane)
+        for batch, bound in batches:
+            if not bound.update(extra):
+                states = [self._slots(batch.rule, state) for state in batch.states]
+                for state, values in zip(batch.states, self._run(batch, extra, slice(None), states), strict=True):
+                    _state.store(state, batch.rule, values)
+            bound.count()
 
     def _run(self, batch: Batch, extra: State, piece: slice, kept: list[State]) -> list[State]:
         """One driver's call; element rules see this process's part of a DTensor."""
@@ -305,13 +356,20 @@ class RuleOptimizer(torch.optim.Optimizer):
             for batch, own in zip(batches, states, strict=True)
             for param, grad, state in zip(batch.params, batch.grads, own, strict=True)
         ]
-        lane, extra, measured = survey(parts, self._lane_state(batches))
-        for kept, fresh in zip((state for own in states for state in own), measured, strict=True):
-            kept.update(_storage.stored(fresh, kept))
-        for slot in batches[0].rule.lane_slots:
+        natively = [_standing_whole.is_native(batch.group) for batch in batches for _ in batch.params]
+        lane, extra, measured = survey(parts, self._lane_state(batches), _native_whole.measuring(natively))
+        places = [(batch.rule, *pair) for batch, own in zip(batches, states, strict=True) for pair in zip(batch.states, own, strict=True)]
+        for (rule, state, kept), fresh in zip(places, measured, strict=True):
+            if fresh:
+                kept.update(_storage.stored(fresh, kept))
+                _state.store(state, rule, kept)
+        self._keep_lane(batches[0].rule, lane)
+        return extra
+
+    def _keep_lane(self, rule: Rule, lane: State) -> None:
+        for slot in rule.lane_slots:
             for group in self.param_groups:
                 group[slot.key] = lane[slot.symbol]
-        return extra
 
     def _lane_state(self, batches: Sequence[Batch]) -> State:
         """State of the whole model, which every group holds; that of the first counts."""
@@ -329,35 +387,3 @@ class RuleOptimizer(torch.optim.Optimizer):
 def _opened(param: Tensor, grad: Tensor, kept: State) -> tuple[Tensor, Tensor, State]:
     weight, slots = _storage.opened(param, kept)
     return weight, grad.to(weight.dtype), slots
-
-
-def _name(group: Mapping[str, Any], index: int, position: int) -> str:
-    """How an error calls a parameter."""
-    names = group.get("param_names")
-    return f"parameter {repr(names[position]) if names else position} of group {index}"
-
-
-def _check_params(params: Any, index: int) -> None:
-    seen: set[int] = set()
-    for position, entry in enumerate([params] if isinstance(params, Tensor) else params):
-        name, tensor = entry if isinstance(entry, tuple) else (position, entry)
-        if not isinstance(tensor, Tensor):
-            return  # torch's own TypeError says it
-        place = f"parameter {name!r} of group {index}"
-        if not tensor.dtype.is_floating_point:
-            remedy = "Use torch.view_as_real for complex numbers." if tensor.is_complex() else "Convert it with .float()."
-            raise InputError(f"{place} is {tensor.dtype}: must be real and floating. {remedy}", given=tensor.dtype)
-        if id(tensor) in seen:
-            raise InputError(f"{place} is listed twice: every parameter may appear once. Remove one of the two.")
-        seen.add(id(tensor))
-
-
-def _with_gradient(group: Mapping[str, Any], index: int) -> Iterator[Tensor]:
-    for position, param in enumerate(group["params"]):
-        if param.grad is None:
-            continue
-        if param.grad.layout != torch.strided:
-            place = _name(group, index, position)
-            remedy = "Use sparse=False in the embedding, or torch.optim.SparseAdam."
-            raise InputError(f"the gradient of {place} is {param.grad.layout}: must be dense. {remedy}", given=param.grad.layout)
-        yield param

@@ -1,6 +1,6 @@
 """Settings of a parameter group, under torch's names, checked when given and read as a rule's hypers at every step."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -235,3 +235,45 @@ def _one_number(hyper: Hyper, rule: type[Rule], group: Mapping[str, Any], where:
     if isinstance(value, (str, bool)):
         raise InputError(f"{hyper.group_key}={value!r} for {where}: must be a number. Give one such as {hyper.default:g}.", given=value)
     return value
+
+
+def check_params(params: Any, index: int) -> None:
+    """Refuse parameters of a group that are complex, not floating or given twice.
+
+    Raises:
+        InputError: saying which.
+    """
+    seen: set[int] = set()
+    for position, entry in enumerate([params] if isinstance(params, Tensor) else params):
+        name, tensor = entry if isinstance(entry, tuple) else (position, entry)
+        if not isinstance(tensor, Tensor):
+            return  # torch's own TypeError says it
+        place = f"parameter {name!r} of group {index}"
+        if not tensor.dtype.is_floating_point:
+            remedy = "Use torch.view_as_real for complex numbers." if tensor.is_complex() else "Convert it with .float()."
+            raise InputError(f"{place} is {tensor.dtype}: must be real and floating. {remedy}", given=tensor.dtype)
+        if id(tensor) in seen:
+            raise InputError(f"{place} is listed twice: every parameter may appear once. Remove one of the two.")
+        seen.add(id(tensor))
+
+
+def place_of(group: Mapping[str, Any], index: int, position: int) -> str:
+    """How an error calls a parameter."""
+    names = group.get("param_names")
+    return f"parameter {repr(names[position]) if names else position} of group {index}"
+
+
+def with_gradient(group: Mapping[str, Any], index: int) -> Iterator[Tensor]:
+    """Parameters of a group that have a gradient.
+
+    Raises:
+        InputError: a gradient is sparse.
+    """
+    for position, param in enumerate(group["params"]):
+        if param.grad is None:
+            continue
+        if param.grad.layout != torch.strided:
+            place = place_of(group, index, position)
+            remedy = "Use sparse=False in the embedding, or torch.optim.SparseAdam."
+            raise InputError(f"the gradient of {place} is {param.grad.layout}: must be dense. {remedy}", given=param.grad.layout)
+        yield param

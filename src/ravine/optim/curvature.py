@@ -8,7 +8,8 @@ from torch import Tensor
 from torch.optim.optimizer import ParamsT
 
 from ravine.base.errors import InputError
-from ravine.optim._rule_optimizer import Batch, RuleOptimizer, _name
+from ravine.optim import _settings
+from ravine.optim._rule_optimizer import Batch, RuleOptimizer
 from ravine.optim._storage import StateOptions
 from ravine.rules import sophia
 from ravine.rules._rule import Rule, State
@@ -69,7 +70,7 @@ class _Sophia(RuleOptimizer):
                 if estimate is None:
                     continue
                 if estimate.shape != param.shape:
-                    place = _name(self.param_groups[index], index, position)
+                    place = _settings.place_of(self.param_groups[index], index, position)
                     given = f"a tensor of shape {tuple(estimate.shape)} for {place}, whose shape is {tuple(param.shape)}"
                     raise InputError(f"{given}: must be equal. Give one a parameter, in the order of the groups.", given=estimate.shape)
                 self.state[param][CURVATURE] = estimate.detach().to(torch.promote_types(param.dtype, torch.float32), copy=True)

@@ -7,7 +7,8 @@ from torch import Tensor
 from torch.optim.optimizer import ParamsT, StateDict
 
 from ravine.base.errors import InputError
-from ravine.optim._rule_optimizer import RuleOptimizer, _name
+from ravine.optim import _settings
+from ravine.optim._rule_optimizer import RuleOptimizer
 from ravine.rules import muon, shampoo, soap
 
 SCALES = {None: False, "original": False, "match_rms_adamw": True}
@@ -108,7 +109,7 @@ class Muon(RuleOptimizer):
         group = self.param_groups[-1]
         for position, param in enumerate(group["params"]):
             if param.ndim < 2 and not group["elementwise"] and not self._takes_vectors:
-                place = _name(group, len(self.param_groups) - 1, position)
+                place = _settings.place_of(group, len(self.param_groups) - 1, position)
                 self.param_groups.pop()
                 allowed = "Muon takes at least two dimensions, unless the group has elementwise=True, which is AdamW"
                 remedy = "Use Muon(ravine.optim.muon_groups(model)) to have both groups made."

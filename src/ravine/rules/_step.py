@@ -3,7 +3,7 @@
 Drivers that see one lane at a time call it directly, the lanes driver under `vmap`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,15 +47,34 @@ def step_lane(parts: Sequence[Part], lane: State) -> tuple[list[tuple[Tensors, S
     return [update_part(part, extra, own) for part, own in zip(parts, measured, strict=True)], new
 
 
-def survey(parts: Sequence[Part], lane: State) -> tuple[State, State, list[State]]:
-    """The first half of a step: the lane's next state, scalars for the updates, and each tensor's slots that are new already."""
+def measure_each(parts: Sequence[Part], lane: State) -> tuple[State, list[State]]:
+    """The sums over all tensors, and each tensor's slots that are new already."""
     totals: State = {}
     measured = list[State]()
     for part in parts:
         terms, state = part.rule.measure(part.p, part.g, Symbols(**part.s), Symbols(**part.c, **lane))
         measured.append(state)
-        for name, term in terms.items():
-            totals[name] = totals[name] + term if name in totals else term
+        add_up(totals, terms)
+    return totals, measured
+
+
+def add_up(totals: State, terms: Mapping[str, Tensors]) -> None:
+    """Add terms to totals of the same names."""
+    for name, term in terms.items():
+        totals[name] = totals[name] + term if name in totals else term
+
+
+def survey(
+    parts: Sequence[Part], lane: State, measure: Callable[[Sequence[Part], State], tuple[State, list[State]]] = measure_each
+) -> tuple[State, State, list[State]]:
+    """The first half of a step: the lane's next state, scalars for the updates, and each tensor's slots that are new already.
+
+    Args:
+        parts: of one lane and one rule.
+        lane: the lane's own slots.
+        measure: another way of doing what `measure_each` does.
+    """
+    totals, measured = measure(parts, lane)
     new, extra = parts[0].rule.conclude(Symbols(**totals), Symbols(**lane), Symbols(**parts[0].c)) if parts else ({}, {})
     return lane | new, extra, measured
 

@@ -1,5 +1,6 @@
 """Groups of lanes, their scalars, and the cut into tiles."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lane_models import lanes
+from ravine.base.errors import InputError, UnknownNameError
 from ravine.fleet.lanes import group_lanes, tile_lanes
+from ravine.schedules import Between, Linear
 
 
 def test_neighbours_with_one_rule_and_flags_form_a_group():
@@ -73,3 +76,27 @@ def test_equal_runs_share_tiles_and_shapes():
     members = lanes(*((optimizer, {}) for optimizer in ("sgd", "momentum", "adam", "adamw", "lion", "rmsprop") for _ in range(12)))
     assert [len(tile) for tile in tile_lanes(members, 64, by_seed=False)] == [36, 36]
     assert [len(tile) for tile in tile_lanes(members, 5, by_seed=False)] == [4] * 18
+
+
+def test_other_hypers_follow_their_own_schedules():
+    plain, multiplied, set_ = lanes(*[("adamw", {"lr": 0.1, "weight_decay": 0.2, "beta1": 0.8})] * 3)
+    multiplied = replace(multiplied, also={"weight_decay": Linear()})
+    set_ = replace(set_, also={"beta1": Between(Linear(), at_zero=0.5, at_one=0.9)})
+    (group,) = group_lanes([plain, multiplied, set_])
+    found = group.hypers_at(np.arange(2, 4), 4)
+    assert found.weight_decay.tolist() == [[0.2, 0.1, 0.2], [0.2, 0.05, 0.2]]
+    assert found.beta1 == pytest.approx(np.array([[0.8, 0.8, 0.7], [0.8, 0.8, 0.6]]))
+    rows = group.scalars(2, 2, horizon=4)
+    for position, lane in enumerate((plain, multiplied, set_)):
+        alone = group_lanes([lane])[0].scalars(2, 2, horizon=4)
+        assert all((rows[name][:, position] == alone[name][:, 0]).all() for name in rows)
+
+
+def test_a_hyper_that_no_schedule_reaches_is_refused():
+    (lane,) = lanes(("sgd", {"lr": 0.1}))
+    with pytest.raises(UnknownNameError, match="no other hyper is called 'momentun'; did you mean 'momentum'"):
+        replace(lane, also={"momentun": Linear()})
+    with pytest.raises(UnknownNameError, match="no other hyper is called 'lr'"):
+        replace(lane, also={"lr": Linear()})
+    with pytest.raises(InputError, match="momentum of 'sgd' has a schedule and begins at 0, which leaves it out of the rule"):
+        replace(lane, also={"momentum": Between(Linear(), at_zero=0.5, at_one=0.9)})

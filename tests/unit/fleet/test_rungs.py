@@ -20,6 +20,7 @@ from ravine.fleet import (
     LossBlock,
     Past,
     Paused,
+    Processes,
     Rungs,
     Saved,
     Snapshots,
@@ -262,7 +263,7 @@ def line():
 def test_workers_wait_for_each_other_and_one_that_is_killed_is_made_up_for(line, tmp_path, kills):
     plain = run(line, line.task)
     past, left = Past(Snapshots(tmp_path / "s", "race", 0.0)), list(kills)
-    with WorkerPool(pack(line.task), line, 2) as pool:
+    with WorkerPool(line, 2, Processes(pack(line.task), 2)) as pool:
 
         def disturb(event):
             step = event.step if isinstance(event, Culled) else event.first_step if isinstance(event, LossBlock) else None

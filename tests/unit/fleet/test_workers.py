@@ -4,8 +4,6 @@ import dataclasses
 import itertools
 import os
 import signal
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -21,6 +19,7 @@ from ravine.fleet import (
     Fleet,
     LossBlock,
     Past,
+    Processes,
     Remark,
     Saved,
     Snapshots,
@@ -28,7 +27,8 @@ from ravine.fleet import (
     pack,
 )
 from ravine.fleet import workers as workers_module
-from ravine.fleet.workers import _best, _Job, _Worker
+from ravine.fleet.serving import Job, Stage
+from ravine.fleet.workers import _best, _Worker
 from ravine.tasks import load
 
 CHOICE = Choice("stacked", 2, "by hand")
@@ -84,7 +84,7 @@ def told(runner, problem, past, disturb=None, choice=CHOICE):
 def kill(pool):
     """`kill -9` of the first worker that runs a tile."""
     worker = next(worker for worker in pool._workers if worker.job)
-    os.kill(worker.process.pid, signal.SIGKILL)
+    os.kill(worker.link._process.pid, signal.SIGKILL)
     return worker
 
 
@@ -98,7 +98,7 @@ def test_a_killed_worker_is_replaced_and_the_numbers_are_those_of_one_process(tm
     assert plain.ends.keys() == {6}
     assert sorted(plain.finished) == list(range(7))
     snapshots, count = Snapshots(tmp_path / "s", "race", 0.0), itertools.count()
-    with WorkerPool(pack(problem), engine, 2) as pool:
+    with WorkerPool(engine, 2, Processes(pack(problem), 2)) as pool:
 
         def disturb(event):
             if isinstance(event, Saved) and next(count) in kills:
@@ -118,7 +118,7 @@ def test_a_killed_worker_is_replaced_and_the_numbers_are_those_of_one_process(tm
 def test_a_worker_that_fails_tells_the_parent():
     problem = load("line")
     broken = dataclasses.replace(pack(problem), reference="no-such-task")
-    with WorkerPool(broken, Fleet(problem), 2) as pool, pytest.raises(TaskError, match="no-such-task"):
+    with WorkerPool(Fleet(problem), 2, Processes(broken, 2)) as pool, pytest.raises(TaskError, match="no-such-task"):
         told(pool, problem, Past())
 
 
@@ -129,22 +129,15 @@ def test_an_interrupt_gives_every_worker_time_for_a_last_snapshot(tmp_path):
     long = 100_000
     evaluate = Evaluations({"validation": frozenset({0, long})}, {"validation": problem.data.validation})
     snapshots.is_ending = lambda: len({event.lanes for event in events if isinstance(event, LossBlock)}) == 2
-    with WorkerPool(pack(problem), engine, 2) as pool, pytest.raises(KeyboardInterrupt):
+    with WorkerPool(engine, 2, Processes(pack(problem), 2)) as pool, pytest.raises(KeyboardInterrupt):
         events.extend(pool.run(MEMBERS, long, evaluate, CHOICE, Past(snapshots)))
     assert len({event.lanes for event in events if isinstance(event, Saved)}) == 2
 
 
-class Dead:
-    """A process that has ended."""
-
-    exitcode = -9
-
-    def join(self):
-        pass
-
-
 class Hangup:
-    """A connection whose other end is closed."""
+    """A line whose other end has ended."""
+
+    name = "worker process 41"
 
     def recv(self):
         raise EOFError
@@ -152,25 +145,28 @@ class Hangup:
     def send(self, message):
         raise BrokenPipeError
 
-    def close(self):
+    def end(self):
         pass
+
+    def ending(self):
+        return "exit code -9"
 
 
 def pool_of(problem, *jobs):
-    pool = WorkerPool(pack(problem), Fleet(problem), 2)
-    pool._workers += [_Worker(Hangup(), Dead(), job=job) for job in jobs]
+    pool = WorkerPool(Fleet(problem), 2, Processes(pack(problem), 2))
+    pool._workers += [_Worker(Hangup(), job=job) for job in jobs]
     return pool
 
 
 def test_a_tile_over_which_workers_die_is_halved_and_one_lane_is_the_end():
     problem, waiting, sizes = load("line"), [], []
-    waiting.append(_Job(tuple(MEMBERS[:4]), "stacked"))
+    waiting.append(Job(tuple(MEMBERS[:4]), "stacked"))
     pool = pool_of(problem)
 
     def die():
         job = waiting.pop(0)
         sizes.append(len(job.lanes))
-        pool._workers.append(_Worker(Hangup(), Dead(), job=job))
+        pool._workers.append(_Worker(Hangup(), job=job))
         return next(iter(pool._receive(pool._workers[0], waiting, None)))
 
     assert "from its last snapshot" in die().text
@@ -187,29 +183,11 @@ def test_a_tile_over_which_workers_die_is_halved_and_one_lane_is_the_end():
 def test_a_worker_that_got_further_may_die_as_often_as_it_likes():
     problem, waiting = load("line"), []
     pool = pool_of(problem)
-    job = _Job(tuple(MEMBERS[:1]), "loop")
+    job = Job(tuple(MEMBERS[:1]), "loop")
     for _ in range(5):
-        pool._workers.append(_Worker(Hangup(), Dead(), job=job, is_ahead=True))
+        pool._workers.append(_Worker(Hangup(), job=job, is_ahead=True))
         next(iter(pool._receive(pool._workers[0], waiting, None)))
         assert waiting.pop() is job
-
-
-def test_a_worker_that_is_stopped_does_not_hold_up_the_end():
-    class Stopped:
-        def __init__(self):
-            self.popen = subprocess.Popen([sys.executable, "-c", "import time; print(flush=True); time.sleep(60)"], stdout=subprocess.PIPE)
-            self.popen.stdout.readline()
-            self.popen.send_signal(signal.SIGSTOP)
-            self.terminate, self.kill = self.popen.terminate, self.popen.kill
-
-        def join(self):
-            with self.popen:
-                self.popen.wait(5)
-
-    pool, stopped = pool_of(load("line")), Stopped()
-    pool._workers.append(_Worker(Hangup(), stopped))
-    pool.close()
-    assert stopped.popen.returncode == -signal.SIGKILL
 
 
 def test_a_worker_that_died_idle_is_replaced(monkeypatch):
@@ -222,19 +200,19 @@ def test_a_worker_that_died_idle_is_replaced(monkeypatch):
             def send(self, message):
                 started.append(message)
 
-        pool._workers.append(_Worker(Living(), Dead()))
+        pool._workers.append(_Worker(Living()))
         return pool._workers[-1]
 
     monkeypatch.setattr(pool, "_start", start)
-    waiting = [_Job(tuple(MEMBERS[:1]), "loop")]
-    pool._hand_out(waiting, workers_module._Stage(0, 1, None, None))
+    waiting = [Job(tuple(MEMBERS[:1]), "loop")]
+    pool._hand_out(waiting, Stage(0, 1, None, None))
     assert waiting == []
-    assert [type(message).__name__ for message in started] == ["_Stage", "_Job"]
+    assert [type(message).__name__ for message in started] == ["Stage", "Job"]
 
 
 def test_a_worker_gets_tiles_of_a_make_up_that_it_knows_and_else_one_that_nobody_knows():
-    jobs = [_Job(tuple(lanes((optimizer, {}))), "compiled") for optimizer in ("sgd", "adam", "lion", "adam")]
-    mine, other = (_Worker(None, None, known=set()) for _ in range(2))
+    jobs = [Job(tuple(lanes((optimizer, {}))), "compiled") for optimizer in ("sgd", "adam", "lion", "adam")]
+    mine, other = (_Worker(None, known=set()) for _ in range(2))
     assert _best(jobs, mine, [mine, other]) == 0
     other.known.add(jobs[0].make_up)
     assert _best(jobs, mine, [mine, other]) == 1
@@ -254,10 +232,9 @@ def test_tiles_are_as_many_as_workers_and_hold_every_lane_once():
 
 
 def test_a_worker_that_falls_silent_is_named_once():
-    pool = WorkerPool(None, None, 2)
-    process = type("Process", (), {"pid": 41})()
-    job = _Job((MEMBERS[0],), "stacked")
-    pool._workers = [_Worker(None, process, job=job), _Worker(None, process, job=job), _Worker(None, process)]
+    pool = WorkerPool(None, 2, None)
+    job = Job((MEMBERS[0],), "stacked")
+    pool._workers = [_Worker(Hangup(), job=job), _Worker(Hangup(), job=job), _Worker(Hangup())]
     pool._workers[0].heard -= workers_module.SILENCE_S + 1
     pool._workers[2].heard -= workers_module.SILENCE_S + 1
     remarks = list(pool._silent())

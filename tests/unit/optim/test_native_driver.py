@@ -80,7 +80,7 @@ def test_autograd_hears_of_the_change():
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64], ids=str)
 def test_what_has_no_native_code_goes_another_way(dtype, monkeypatch):
     if dtype == torch.float64:
-        monkeypatch.setattr(_native_driver, "_update", lambda *_: None)  # as where there is no compiler
+        monkeypatch.setattr(_native_driver, "update_of", lambda *_: None)  # as where there is no compiler
     results = []
     for driver in ("native", "foreach"):
         params = parameters(dtype)

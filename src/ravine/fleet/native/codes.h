@@ -59,6 +59,13 @@ inline void pack(__m256i a, __m256i b, __m256i c, __m256i d, void* target) {
     _mm256_storeu_si256((__m256i*)target, _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7)));
 }
 
+// The fourth root of what is at least 1e-30: two reciprocal roots of twelve bits, and Newton's step for z^4 = x with 1 / z^3 from the first of them.
+inline __m256 fourth_root(__m256 x) {
+    const __m256 s = _mm256_rsqrt_ps(x), z = _mm256_rsqrt_ps(s), square = _mm256_mul_ps(z, z);
+    const __m256 slope = _mm256_mul_ps(_mm256_mul_ps(s, s), _mm256_mul_ps(z, _mm256_set1_ps(0.25f)));
+    return _mm256_fmadd_ps(_mm256_fnmadd_ps(square, square, x), slope, z);
+}
+
 template <bool SIGNED>
 inline __m256i code(const float* value, __m256 inverse) {
     const __m256 sign = _mm256_set1_ps(-0.0f), share = _mm256_mul_ps(_mm256_loadu_ps(value), inverse);
@@ -67,7 +74,7 @@ inline __m256i code(const float* value, __m256 inverse) {
         return _mm256_cvtps_epi32(_mm256_or_ps(size, _mm256_and_ps(sign, share)));
     }
     const __m256 above = _mm256_cmp_ps(share, _mm256_setzero_ps(), _CMP_GT_OQ);
-    const __m256 size = _mm256_mul_ps(_mm256_sqrt_ps(_mm256_sqrt_ps(share)), _mm256_set1_ps(255));
+    const __m256 size = _mm256_mul_ps(fourth_root(_mm256_max_ps(share, _mm256_set1_ps(1e-30f))), _mm256_set1_ps(255));
     return _mm256_cvtps_epi32(_mm256_and_ps(above, _mm256_max_ps(size, _mm256_set1_ps(1))));
 }
 

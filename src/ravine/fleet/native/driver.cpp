@@ -1,11 +1,8 @@
-// Two loops around generated functions: the steps of one lane, and one update of many tensors in place.
-//
-// Steps of one lane: gather the batch, compute the gradient, update, and commit the step if everything is finite.
+// A loop around generated functions, the steps of one lane: gather the batch, compute the gradient, update, and commit the step if everything is
+// finite.
 //
 // The lane's state exists twice, in the lane's own memory (side 0) and in memory that all lanes share (side 1). A step reads one side and
 // writes the other, so that a step that produced a non-finite number is dropped by not changing sides.
-#include "codes.h"
-
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -88,42 +85,4 @@ static long run(const Job* job, long steps) {
 // All steps of a lane before the next lane: its state stays in the cache.
 extern "C" __attribute__((visibility("default"))) void ravine_run(const Job* const* jobs, long count, long steps, long* taken) {
     for (long i = 0; i < count; ++i) taken[i] = run(jobs[i], steps);
-}
-
-// One update of many tensors in place, a piece at a time. A function that may write what it reads (`direct`) does so; what another gives goes
-// into memory that stays in the first cache and is copied back. Either way main memory is read and written once.
-//
-// places: for each tensor its value, its gradient and its slots. kinds: of each of them, 0 as it is, 1 signed and 2 unsigned 8-bit codes, whose
-// scales stand in the same order and whose values are opened into `open`. in, out: the function's pointers, filled in here but for the scalars'
-// and the last output's, which says whether a value was not finite. Returns how many pieces had one.
-extern "C" __attribute__((visibility("default"))) long ravine_update(Function update, long count, const long* sizes, char* const* places,
-                                                                     const uint8_t* kinds, float* const* scales, long fields, long element,
-                                                                     long piece, long direct, void** in, void** out, char* results, float* open,
-                                                                     const void* wrong, char* scratch, const void* kernels) {
-    long bad = 0;
-    for (long i = 0; i < count; ++i) {
-        char* const* place = places + i * fields;
-        const uint8_t* kind = kinds + i * fields;
-        float* const* scale = scales + i * fields;
-        for (long start = 0; start < sizes[i]; start += piece) {
-            const long n = sizes[i] - start < piece ? sizes[i] - start : piece;
-            for (long f = 0; f < fields; ++f) {
-                float* opened = open + f * piece;
-                in[f] = kind[f] ? (void*)opened : place[f] + start * element;
-                if (kind[f] == 1) open_signed((const int8_t*)place[f] + start, scale[f] + start / BLOCK, opened, n);
-                if (kind[f] == 2) open_unsigned((const uint8_t*)place[f] + start, scale[f] + start / BLOCK, opened, n);
-            }
-            for (long f = 0, o = 0; f < fields; f += f ? 1 : 2, ++o) out[o] = direct && !kind[f] ? in[f] : results + o * piece * element;
-            update(n, in, out, scratch, kernels);
-            if (!direct) memcpy(in[0], out[0], n * element);
-            for (long f = 2; f < fields; ++f) {
-                const float* values = (const float*)out[f - 1];
-                if (kind[f] == 0 && !direct) memcpy(in[f], out[f - 1], n * element);
-                if (kind[f] == 1) close_codes<true>(values, place[f] + start, scale[f] + start / BLOCK, n);
-                if (kind[f] == 2) close_codes<false>(values, place[f] + start, scale[f] + start / BLOCK, n);
-            }
-            bad += read(wrong, element) != 0;
-        }
-    }
-    return bad;
 }

@@ -194,7 +194,7 @@ class UpdateFunction(Function):
         scalars: names of its scalars.
         shapes: of the lane's parameters.
         dtype: of the parameters.
-        in_place: whether values and slots may be written where they were read.
+        in_place: whether values and slots may be written where they were read; of one tensor or a row.
 
     Attributes:
         is_flat: whether it takes all parameters as one row of any length; else tensor by tensor.
@@ -208,7 +208,11 @@ class UpdateFunction(Function):
         self.is_flat = rule.granularity == "element"
         graph = trace_update(rule, scalars, [(FLAT_LENGTH,)] if self.is_flat else shapes, dtype)
         length = FLAT_LENGTH if self.is_flat else None
-        super().__init__(generate(graph, "ravine_update", dtype, symbolic=length, in_place=in_place), dtype)
+        wanted = [(0, 0), *((1 + at, 2 + at) for at in range(len(rule.active_slots)))] if in_place else []
+        program = generate(graph, "ravine_update", dtype, symbolic=length, in_place=wanted)
+        if len(program.shared) < len(wanted):
+            raise Unsupported("its outputs cannot be its inputs")
+        super().__init__(program, dtype)
         self._rule, self._scalars, self._shapes = rule, list(scalars), list(shapes)
 
     def check(self) -> None:

@@ -1,6 +1,7 @@
 """A lowered graph as one C++ function: which stores are needed, where intermediate results lie, and the text."""
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from ravine.fleet.native import activations, calling, indexing, reducing, resamp
 from ravine.fleet.native.loops import Call, Loop, Statement
 from ravine.fleet.native.lowering import Lowering
 from ravine.fleet.native.nests import emit
+from ravine.fleet.native.sharing import sharable
 from ravine.fleet.native.values import Buffer, Unsupported, c_type
 
 ALIGNMENT = 64
@@ -47,12 +49,14 @@ class Program:
         name: of the function.
         own_bytes: memory for intermediate results.
         calls: for each kernel that is called, how much it asks for.
+        shared: numbers of the outputs that may lie where their input lies.
     """
 
     source: str
     name: str
     own_bytes: int
     calls: tuple[Callable[[Any], int], ...] = ()
+    shared: frozenset[int] = frozenset()
 
     def scratch_bytes(self, kernels: Callable[[], Any]) -> int:
         """Memory that the function needs besides inputs and outputs.
@@ -63,7 +67,9 @@ class Program:
         return self.own_bytes + (max(call(kernels()) for call in self.calls) if self.calls else 0)
 
 
-def generate(graph: fx.Graph, name: str, element: torch.dtype, *, symbolic: int | None = None, in_place: bool = False) -> Program:
+def generate(
+    graph: fx.Graph, name: str, element: torch.dtype, *, symbolic: int | None = None, in_place: Sequence[tuple[int, int]] = ()
+) -> Program:
     """Write a graph as C++.
 
     Args:
@@ -71,21 +77,20 @@ def generate(graph: fx.Graph, name: str, element: torch.dtype, *, symbolic: int 
         name: of the function.
         element: floating dtype of the kernels that are called.
         symbolic: a length that stands for the run-time argument `n`.
-        in_place: whether outputs may be inputs, each element of which is read before the element of the output is written.
+        in_place: numbers of outputs, and of the inputs in whose memory they are wanted; `Program.shared` says which may.
 
     Raises:
         Unsupported: an operation or a dtype that has no native code.
     """
     low = Lowering(graph)
-    if in_place and not (len(low.statements) == 1 and isinstance(low.statements[0], Loop)):
-        raise Unsupported("it is more than one loop, so its outputs cannot be its inputs")
+    shared = sharable(low, in_place)
+    aliases = {low.outputs[out]: low.inputs[given] for out, given in in_place if out in shared}
     unread = _unread(low)
     functions, body = [], []
     for number, statement in enumerate(low.statements):
         if isinstance(statement, Loop):
             text, arguments = emit(statement, f"s{number}", unread, lambda length: "n" if length == symbolic else str(length))
-            # Without the promise that memory is apart, `omp simd` still says that elements are.
-            functions.append(text.replace(" __restrict", "") if in_place else text)
+            functions.append(_without_promise(text, statement, aliases))
             body.append(f"s{number}({', '.join(['n', *(b.name for b in arguments)])});")
         else:
             assert isinstance(statement, Call)
@@ -103,7 +108,15 @@ def generate(graph: fx.Graph, name: str, element: torch.dtype, *, symbolic: int 
         pointers="\n".join(_pointers(low, unread)),
         body="\n".join(body),
     )
-    return Program(source, name, size, calls)
+    return Program(source, name, size, calls, shared)
+
+
+def _without_promise(text: str, loop: Loop, aliases: Mapping[Buffer, Buffer]) -> str:
+    """A nest's text without the promise that an output and its input are apart; `omp simd` still says that elements are."""
+    for out in loop.writes & aliases.keys():
+        for buffer in (out, aliases[out]):
+            text = re.sub(rf" __restrict {buffer.name}\b", f" {buffer.name}", text)
+    return text
 
 
 def _unread(low: Lowering) -> set[Buffer]:

@@ -107,3 +107,24 @@ class Job(ctypes.Structure):
         ("scratch", ctypes.c_void_p),
         ("kernels", ctypes.c_void_p),
     ]
+
+
+class Update(ctypes.Structure):
+    """One update of many tensors; `tensors.cpp` is the other side of this and the following."""
+
+    _fields_ = [
+        ("function", ctypes.c_void_p),
+        ("count", ctypes.c_long),
+        ("sizes", ctypes.c_void_p),
+        ("places", ctypes.c_void_p),
+        ("kinds", ctypes.c_void_p),
+        ("scales", ctypes.c_void_p),
+        *_longs("fields", "element", "piece", "direct"),
+        ("kernels", ctypes.c_void_p),
+    ]
+
+
+class Desk(ctypes.Structure):
+    """What one thread of an update works in."""
+
+    _fields_ = [(name, ctypes.c_void_p) for name in ("arguments", "outputs", "results", "opened", "wrong", "scratch")]

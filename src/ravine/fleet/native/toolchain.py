@@ -28,7 +28,7 @@ INTERFACE = 1
 
 FLAGS = (
     "-std=c++17", "-O3", "-march=native", "-ffp-contract=fast", "-fno-math-errno", "-fno-trapping-math", "-fopenmp-simd",
-    "-fPIC", "-shared", "-fvisibility=hidden", "-fno-semantic-interposition", "-w",
+    "-fPIC", "-shared", "-pthread", "-fvisibility=hidden", "-fno-semantic-interposition", "-w",
 )  # fmt: skip
 """No -ffast-math: infinities and NaN decide whether a lane has diverged."""
 

@@ -4,6 +4,7 @@ No vmap: a lane is traced alone, so models for which torch has no batching rule 
 taken out of the graph; the caller draws them with the same calls in the same order and hands them in.
 """
 
+import functools
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -220,17 +221,49 @@ def trace_update(rule: Rule, scalars: Sequence[str], shapes: Sequence[tuple[int,
     # Tensors of their own for each input: one tensor given twice is traced as one.
     given = [[torch.zeros(shape, dtype=dtype) for shape in shapes] for _ in range(2 + len(symbols))]
     numbers = [torch.zeros((), dtype=dtype) for _ in scalars]
-    graph, module = _trace(update, given[0], given[1], given[2:], numbers)
+    return trace_text(update, given[0], given[1], given[2:], numbers)
+
+
+def trace_text(text: Callable[..., Any], *inputs: Any) -> fx.Graph:
+    """Trace a rule's text, which gets all its tensors as arguments.
+
+    Args:
+        text: a function of trees of tensors.
+        inputs: stand-ins; every tensor is an input of the graph.
+    """
+    graph, module = _trace(text, *inputs)
     if _take_out_constants(graph, module):
         raise Unsupported("the rule uses a tensor of its own")
     graph.eliminate_dead_code()
     return graph
 
 
+def drop_copies(graph: fx.Graph, sources: Mapping[int, int]) -> frozenset[int]:
+    """Leave outputs that are untouched inputs out of a graph; returns the numbers of those that stay.
+
+    Args:
+        graph: traced.
+        sources: number of an output, and of the input that it may be.
+    """
+    placeholders = [node for node in graph.nodes if node.op == "placeholder"]
+    output = next(node for node in graph.nodes if node.op == "output")
+    leaves = pytree.tree_leaves(output.args[0])
+    kept = [n for n, leaf in enumerate(leaves) if n not in sources or not _is_copy(leaf, placeholders[sources[n]])]
+    output.args = ([leaves[number] for number in kept],)
+    graph.eliminate_dead_code()
+    return frozenset(kept)
+
+
 def _trace(function: Callable[..., Any], *inputs: Any) -> tuple[fx.Graph, fx.GraphModule]:
-    module = _traced(torch.func.functionalize(function, remove="mutations"), dict(core_aten_decompositions()), *inputs)
+    module = _traced(torch.func.functionalize(function, remove="mutations"), dict(_decompositions()), *inputs)
     module.graph.eliminate_dead_code()
     return module.graph, module
+
+
+@functools.cache
+def _decompositions() -> Mapping[Any, Any]:
+    # torch looks through all its operations for them, which takes longer than tracing a rule.
+    return dict(core_aten_decompositions())
 
 
 def _traced(function: Callable[..., Any], table: Any, *inputs: Any) -> fx.GraphModule:

@@ -1,7 +1,10 @@
+import math
+
 import pytest
 import torch
 
-from ravine.fleet.native import TensorsUpdate, Unsupported, toolchain
+from ravine.fleet.native import StepCounts, TensorsUpdate, Unsupported, tensors, toolchain
+from ravine.optim import quantised
 from ravine.optim._drivers import per_tensor
 from ravine.rules import Rule, resolve
 from ravine.rules._step import Symbols
@@ -54,3 +57,37 @@ def test_what_is_not_element_by_element_in_float_is_refused():
     assert isinstance(kind(), Rule)
     with pytest.raises(Unsupported, match="sgd on float32"):
         TensorsUpdate(kind(), ("lr",), torch.float32)
+
+
+@needs_compiler
+@pytest.mark.parametrize("coded", [False, True], ids=["float", "8 bits"])
+def test_several_threads_give_the_bits_of_one(coded, monkeypatch):
+    monkeypatch.setattr(tensors, "WORTH_A_THREAD", 1000)
+    rule, hypers = resolve("adamw", {})
+    scalars = rule.scalars(Symbols(**hypers, peak_lr=hypers["lr"]), 3)
+    results = []
+    for threads in (1, 3):
+        monkeypatch.setattr(torch, "get_num_threads", lambda threads=threads: threads)
+        generator = torch.Generator().manual_seed(0)
+        shapes = ((3, 256), (5,), (40, 256), (2048,)) if coded else SHAPES
+        params, grads = ([torch.randn(shape, generator=generator) for shape in shapes] for _ in range(2))
+        states = [{"m": torch.rand(p.shape, generator=generator), "v": torch.rand(p.shape, generator=generator)} for p in params]
+        scales = [dict[str, torch.Tensor]() for _ in params]
+        if coded:
+            for state, own in zip(states, scales, strict=True):
+                if state["m"].numel() % quantised.BLOCK == 0:
+                    for symbol in ("m", "v"):
+                        state[symbol], own[symbol] = quantised.encode(state[symbol], unsigned=symbol == "v")
+        assert TensorsUpdate(rule, tuple(scalars), torch.float32).step(params, grads, states, scalars, scales if coded else ())
+        results.append([*params, *(tensor for own in (*states, *scales) for tensor in own.values())])
+    torch.testing.assert_close(*results, rtol=0, atol=0)
+
+
+@needs_compiler
+def test_step_counts_are_added_to_and_compared():
+    counts = [torch.tensor(3.0), torch.tensor(3.0)]
+    assert StepCounts(counts).add(0.0) == 3.0
+    assert StepCounts(counts).add(1.0) == counts[0] == counts[1] == 4.0
+    counts[1].fill_(9.0)
+    assert math.isnan(StepCounts(counts).add(0.0))
+    assert math.isnan(StepCounts([]).add(1.0))
