@@ -19,7 +19,7 @@ export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup oracles race test test-all lint format types docs cli-pages models-page optimisers-table parity-page golden-page power-page bench wheel all clean
+.PHONY: help setup oracles race test test-all lint format types docs cli-pages models-page optimisers-table schedules-page parity-page golden-page power-page bench wheel all clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -36,10 +36,10 @@ $(READY): pyproject.toml constraints.txt
 	@$(INSTALL) -e '.[dev]'
 	@touch $@
 
-oracles: $(ORACLES) ## add the second oracles of the parity tests (jax, optax), the libraries of the conformance table and the trackers
+oracles: $(ORACLES) ## add the second oracles of the parity tests (jax, optax), the libraries of the conformance table, the trackers and Ray
 
 $(ORACLES): $(READY)
-	@$(INSTALL) -e '.[dev,oracles,trackers]'
+	@$(INSTALL) -e '.[dev,oracles,trackers,ray]'
 	@$(INSTALL) --no-deps timm
 	@touch $@
 
@@ -81,6 +81,9 @@ power-page: $(READY) ## simulate docs/power.md and its figure anew (minutes)
 
 optimisers-table: $(READY) ## write the table of docs/optimisers.md anew from the registry
 	$(BIN)/python docs/write_optimisers.py
+
+schedules-page: $(READY) ## write the table of docs/schedules.md and its picture anew from the registry
+	$(BIN)/python docs/write_schedules.py
 
 parity-page: $(ORACLES) ## write docs/parity.md anew: every optimiser beside its oracles
 	$(BIN)/python docs/write_parity.py

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from ravine.race.entrants import Entrant
 from ravine.race.halving import Candidate, culls, rungs_for
-from ravine.race.plan import Entrant
 from ravine.race.tuning import Outcome, RateSearch
 from ravine.records import open_record
 

@@ -27,7 +27,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from memory import peak_mb
-from ravine.fleet import Choice, Evaluations, Fleet, Lane, Past, WorkerPool, pack
+from ravine.fleet import Choice, Evaluations, Fleet, Lane, Past, Processes, WorkerPool, pack
 from ravine.rules import registry
 from ravine.schedules import create
 from ravine.tasks import Task
@@ -142,7 +142,7 @@ def workers(mode, num_lanes, steps):
         fleet, lanes = Fleet(task), make_lanes(num_lanes)
         choice, wall = choose(fleet, lanes, steps, mode), {}
         for number in (1, 2):
-            with WorkerPool(pack(task), fleet, number) as pool:
+            with WorkerPool(fleet, number, Processes(pack(task), number)) as pool:
                 list(events_of(pool, lanes, 2, choice, task))
                 started = time.perf_counter()
                 list(events_of(pool, lanes, steps, choice, task))

@@ -7,10 +7,11 @@ from matplotlib.figure import Figure
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from simulated_races import share_told_apart
+from simulated_races import share_and_seeds, share_told_apart
 
 PAGE = Path(__file__).with_name("power.md")
 IMAGE = Path(__file__).with_name("images") / "power.png"
+LEAST, MOST, EARLY_RACES = 3, 20, 200
 FACTORS, SEEDS, RACES = (1.0, 1.15, 1.3, 1.5, 2.0, 3.0), (3, 5, 8, 12, 20), 400
 
 INTRODUCTION = """# How many seeds a difference needs
@@ -28,6 +29,14 @@ the two can be told apart in either direction in at most 5 % of races, so each d
 ![Share of races in which the faster of two optimisers is told apart, against the true factor, by number of seeds](images/power.png)
 
 """
+EARLY = """
+## Races that end by themselves
+
+With `--min-seeds {least} --max-seeds {most}` the seeds come in waves, and the race ends once [more of them cannot change the
+recommendation](protocol.md#the-final). The same two optimisers, {races} races each: how often the faster one is told apart, and after how
+many seeds the race ended on average. Compare the row of {most} seeds above.
+
+"""
 ENDING = """
 This page is written by `make power-page`; a test simulates two of its numbers again.
 """
@@ -38,13 +47,19 @@ def shares() -> dict[int, list[float]]:
     return {seeds: [share_told_apart(seeds, factor, races=RACES) for factor in FACTORS] for seeds in SEEDS}
 
 
-def page(found: dict[int, list[float]]) -> str:
+def early() -> list[tuple[float, float]]:
+    """For each of `FACTORS`, the share found by races that end by themselves, and their mean number of seeds."""
+    return [share_and_seeds(LEAST, MOST, factor, races=EARLY_RACES) for factor in FACTORS]
+
+
+def page(found: dict[int, list[float]], ended: list[tuple[float, float]]) -> str:
     """The whole page."""
-    head = (
-        f"| seeds | {' | '.join('equal' if factor == 1 else f'{factor:g} times' for factor in FACTORS)} |\n|{'---|' * (len(FACTORS) + 1)}\n"
-    )
+    titles = f"{' | '.join('equal' if factor == 1 else f'{factor:g} times' for factor in FACTORS)} |\n|{'---|' * (len(FACTORS) + 1)}\n"
     lines = (f"| {seeds} | {' | '.join(percent(share) for share in row)} |\n" for seeds, row in found.items())
-    return INTRODUCTION.format(races=RACES) + head + "".join(lines) + ENDING
+    told = f"| told apart | {' | '.join(percent(share) for share, _ in ended)} |\n"
+    used = f"| seeds | {' | '.join(f'{seeds:.1f}' for _, seeds in ended)} |\n"
+    second = EARLY.format(least=LEAST, most=MOST, races=EARLY_RACES) + f"| | {titles}" + told + used
+    return INTRODUCTION.format(races=RACES) + f"| seeds | {titles}" + "".join(lines) + second + ENDING
 
 
 def percent(share: float) -> str:
@@ -71,7 +86,7 @@ def main() -> None:
     """Write both."""
     found = shares()
     draw(found)
-    PAGE.write_text(page(found), encoding="utf-8")
+    PAGE.write_text(page(found, early()), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
-from ravine import optim
+from ravine import optim, schedules
 
 
 class Digits(lightning.LightningModule):
@@ -36,7 +36,7 @@ class Digits(lightning.LightningModule):
         else:
             optimizer = optim.AdamW(optim.param_groups(self, weight_decay=0.01), lr=0.003)
         steps = int(self.trainer.estimated_stepping_batches)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=steps)
+        schedule = optim.LRScheduler(optimizer, schedules.Cosine(horizon=steps))
         return [optimizer], [{"scheduler": schedule, "interval": "step"}]
 
 

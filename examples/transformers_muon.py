@@ -8,9 +8,9 @@ import tempfile
 
 import torch
 from torch.utils.data import Dataset
-from transformers import GPT2Config, GPT2LMHeadModel, Trainer, TrainingArguments, get_cosine_schedule_with_warmup, set_seed
+from transformers import GPT2Config, GPT2LMHeadModel, Trainer, TrainingArguments, set_seed
 
-from ravine import optim
+from ravine import optim, schedules
 
 TEXT = "the winner takes the hill, the loser takes the hint; "
 
@@ -47,7 +47,7 @@ if __name__ == "__main__":
         set_seed(0)
         network = model()
         optimizer = make_optimizer(name, network)
-        schedule = get_cosine_schedule_with_warmup(optimizer, steps // 10, steps)
+        schedule = optim.LRScheduler(optimizer, schedules.Cosine(horizon=steps).warmup(0.1))
         with tempfile.TemporaryDirectory() as folder:
             arguments = TrainingArguments(
                 folder, max_steps=steps, per_device_train_batch_size=16, logging_steps=1, report_to=[], use_cpu=True, save_strategy="no",

@@ -11,19 +11,22 @@ from ravine._version import __version__
 if TYPE_CHECKING:
     from ravine import optim, schedules
     from ravine._api import Result, open_record, race
+    from ravine._studies import Studies, studies
     from ravine.tasks import Task, metrics
 
 _WHERE = {
     "Result": ("ravine._api", "Result"),
+    "Studies": ("ravine._studies", "Studies"),
     "Task": ("ravine.tasks", "Task"),
     "metrics": ("ravine.tasks.metrics", None),
     "open_record": ("ravine._api", "open_record"),
     "optim": ("ravine.optim", None),
     "race": ("ravine._api", "race"),
     "schedules": ("ravine.schedules", None),
+    "studies": ("ravine._studies", "studies"),
 }
 
-__all__ = ["Result", "Task", "__version__", "metrics", "open_record", "optim", "race", "schedules"]
+__all__ = ["Result", "Studies", "Task", "__version__", "metrics", "open_record", "optim", "race", "schedules", "studies"]
 
 
 def __getattr__(name: str) -> Any:

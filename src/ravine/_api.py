@@ -1,8 +1,9 @@
 """The public functions behind `ravine.race` and its result; they join the layers below and hold no logic of their own."""
 
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +22,7 @@ class Recommendation:
         optimizer, lr, schedule: the recipe; None where the race supports none (every lane diverged, or a shared rate).
         tied_with: entrants that cannot be told apart from it.
         sentence: the recommendation in words, with its limits.
+        hypers: what was tuned besides the rate.
     """
 
     optimizer: str | None
@@ -28,6 +30,7 @@ class Recommendation:
     schedule: str | None
     tied_with: tuple[str, ...]
     sentence: str
+    hypers: Mapping[str, float] = field(default_factory=dict)
 
 
 class Result:
@@ -58,7 +61,8 @@ class Result:
     def recommendation(self) -> Recommendation:
         """What to use, and how far that goes."""
         facts = self.summary()["recommendation"]
-        return Recommendation(facts["optimizer"], facts["lr"], facts["schedule"], tuple(facts["tied_with"]), facts["sentence"])
+        tied, hypers = tuple(facts["tied_with"]), facts["hypers"]
+        return Recommendation(facts["optimizer"], facts["lr"], facts["schedule"], tied, facts["sentence"], hypers)
 
     def summary(self) -> dict[str, Any]:
         """The race as `ravine show --json` prints it (schema 1)."""
@@ -83,11 +87,13 @@ class Result:
         return Path(path)
 
     def report(self, path: str | Path) -> Path:
-        """Write one self-contained HTML page."""
+        """Write one self-contained HTML page, with the recipe's script where the task is at hand or built in."""
+        from ravine.race.recipe import printed_recipe
         from ravine.report import report
 
         with self.record() as record:
-            report(record, path)
+            text, note = printed_recipe(record, self._task)
+            report(record, path, recipe=text, recipe_note=note)
         return Path(path)
 
     def export(self, to: str, path: str | Path) -> Path:
@@ -98,7 +104,7 @@ class Result:
             return export(record, to, path)
 
     def recipe(self) -> Any:
-        """The recommended recipe; its `code()` is a plain PyTorch script that does not import ravine."""
+        """The recommended recipe; its `code()` is a plain PyTorch script that does not import ravine, `code(form=...)` another."""
         from ravine.race.recipe import make_recipe
 
         with self.record() as record:
@@ -112,14 +118,21 @@ def race(
     schedule: str = "constant",
     steps: int | None = None,
     epochs: float | None = None,
-    seeds: int = 5,
+    seeds: int | None = None,
+    min_seeds: int | None = None,
+    max_seeds: int | None = None,
     lrs: Sequence[float] | None = None,
     shared_lr: float | None = None,
     exhaustive: bool = False,
+    tune: Sequence[str] | None = None,
+    configurations: int | None = None,
+    budget: str | float | None = None,
+    budget_gradients: int | None = None,
     target: float | None = None,
     race_seed: int = 0,
     device: str = "cpu",
-    workers: int | str = 1,
+    workers: int | str | None = None,
+    ray: str | None = None,
     out: str | Path | None = None,
     force: bool = False,
     resume: bool = False,
@@ -130,19 +143,29 @@ def race(
 
     Args:
         task: a `Task`, or text as on the command line ("digits", "file.py:name").
-        optimizers: registry names; a sensible six if None. A name given twice is raced against itself.
-        schedule: shape of the rate over the horizon.
+        optimizers: registry names, with a schedule's at the end ("adamw+cosine") or without; a sensible six if None.
+            A name given twice is raced against itself.
+        schedule: shape of the rate over the horizon, for those that name none.
         steps: optimiser steps of every lane; or `epochs`. 1,000 steps if neither is given.
         epochs: passes over the training split.
-        seeds: fresh seeds of the final; intervals need at least 2, and 5 or more say something.
+        seeds: fresh seeds of the final; intervals need at least 2, and 5 or more say something. 5 if left out.
+        min_seeds: instead of `seeds`: run so many, and more only while they may change the recommendation,
+        max_seeds: up to so many; 3 and 20 where one of the two is left out.
         lrs: rates for every optimiser instead of its own 12 half-decades.
         shared_lr: one rate for all: the textbook figure, never a recommendation.
         exhaustive: run every rate to its end; by default the number of rates is halved at rungs on the way.
+        tune: what is tuned besides the rate, such as ["weight_decay", "beta1", "warmup"]; all have the same budget.
+        configurations: of that, for each optimiser; 8 if left out.
+        budget: time for the whole race, in seconds or as text such as "10m". It decides the steps, or, if these are given, how many
+            configurations, seeds and rates there are.
+        budget_gradients: the same in gradient evaluations.
         target: value of the ranking metric to reach; by default 10 % short of what the reference reaches.
         race_seed: seed of everything random.
         device: "auto", "cpu" or "cuda".
-        workers: processes that share the lanes; "auto" decides by the forecast. More than one needs a task that
+        workers: processes that share the lanes, 1 if None; "auto" decides by the forecast. More than one needs a task that
             another process can load: a built-in, a file, or a picklable `Task`.
+        ray: a Ray cluster whose workers share the lanes, as many as `workers` says or one a CPU: "local" starts one here,
+            "auto" is the one on this machine, else its address (extra `ravine[ray]`). This process alone writes the record.
         out: the record; a temporary file that outlives the call if None.
         force: replace an existing record at `out`.
         resume: go on with the race in the record at `out`, which was interrupted or killed, and end with the bits that it
@@ -168,21 +191,31 @@ def race(
     from ravine.tasks import load
 
     existing = _existing(out, force=force, resume=resume)
-    loaded = load(task) if isinstance(task, str) else task
     aims: dict[str, Any] = {"lrs": lrs, "shared_lr": shared_lr, "exhaustive": exhaustive, "target": target}
-    plan = make_plan(
-        loaded,
-        optimizers=optimizers,
-        schedule=schedule,
-        steps=steps,
-        epochs=epochs,
-        seeds=seeds,
-        race_seed=race_seed,
-        **aims,
-    )
+    aims |= {"tune": tune, "configurations": configurations, "budget": budget, "budget_gradients": budget_gradients}
+    aims |= {"optimizers": optimizers, "schedule": schedule, "steps": steps, "epochs": epochs, "race_seed": race_seed}
+    plan = make_plan(load(task) if isinstance(task, str) else task, seeds=seeds, min_seeds=min_seeds, max_seeds=max_seeds, **aims)
     path = Path(out) if out is not None else Path(tempfile.mkdtemp(prefix="ravine-")) / "race.ravine"
-    run_race(plan, path, device=device, workers=workers, existing=existing, observer=observer, snapshot_s=snapshot_s)
-    return Result(path, loaded)
+    with _staff(ray, workers) as staff:
+        run_race(plan, path, device=_device(device, ray), workers=staff, existing=existing, observer=observer, snapshot_s=snapshot_s)
+    return Result(path, plan.task)
+
+
+def _device(name: str, ray: str | None) -> str:
+    """Where lanes live: workers on a cluster are for the CPU."""
+    return "cpu" if ray is not None and name == "auto" else name
+
+
+@contextmanager
+def _staff(ray: str | None, workers: int | str | None) -> Iterator[Any]:
+    """Who shares the lanes: so many processes here, or workers of a Ray cluster while the block lasts."""
+    if ray is None:
+        yield 1 if workers is None else workers
+        return
+    from ravine.cluster import connected
+
+    with connected(ray, "auto" if workers is None else workers) as cluster:
+        yield cluster
 
 
 def _existing(out: str | Path | None, *, force: bool, resume: bool) -> Literal["keep", "replace", "resume"]:

@@ -162,7 +162,7 @@ def test_a_file_that_raises_shows_its_own_traceback(capsys, tmp_path, task, line
     ("options", "parts"),
     [
         (["--optimizers", "adma"], ["no optimizer is called 'adma'; did you mean", "'adam'"]),
-        (["--schedule", "cosin"], ["no schedule is called 'cosin'; did you mean 'cosine'?"]),
+        (["--schedule", "cosin"], ["no schedule is called 'cosin'; did you mean 'cosine'"]),
         (["--lrs", "0"], ["lr=0.0: must be above 0"]),
         (["--lrs", "-0.1"], ["lr=-0.1: must be above 0"]),
         (["--lrs", "high"], ["--lrs high: must be auto, or numbers above 0"]),

@@ -33,11 +33,11 @@ TOP = {"schema", "task", "protocol", "ranking", "recommendation", "lanes", "dive
 PROTOCOL = {"seeds", "steps", "lr_grids", "budget_gradients", "target", "split", "versions"}
 RANKED = {
     *("rank", "optimizer", "tied_with", "lr", "lr_window_decades", "at_grid_edge", "diverges_at_lr", "steps_to_target", "final"),
-    *("bytes_per_parameter", "gradients_per_step", "seconds_per_step"),
+    *("bytes_per_parameter", "gradients_per_step", "seconds_per_step", "schedule", "hypers"),
 }
 STEPS_TO_TARGET = {"median", "low", "high", "reached", "seeds"}
 FINAL = {"metric", "mean", "low", "high"}
-RECOMMENDATION = {"optimizer", "lr", "schedule", "tied_with", "sentence"}
+RECOMMENDATION = {"optimizer", "lr", "schedule", "hypers", "tied_with", "sentence"}
 
 
 @pytest.fixture(scope="module")

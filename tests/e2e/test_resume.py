@@ -46,8 +46,8 @@ snapshot.COST_SHARE, tile_run.FIRST_BLOCK, tile_run.BLOCK_S = 0.3, 2, 0.02
 # At 1 and 3 of 8 steps, so that three of the six rates that do not diverge end early.
 halving.USEFUL_STEPS = 1
 
-def race(path):
-    plan = make_plan(task, optimizers=["sgd", "adam"], lrs=[*(10.0**-k for k in range(1, 7)), 1e20], steps=8, seeds=1)
+def race(path, seeds):
+    plan = make_plan(task, optimizers=["sgd", "adam"], lrs=[*(10.0**-k for k in range(1, 7)), 1e20], steps=8, **seeds)
     from pathlib import Path
     run_race(plan, Path(path), existing="resume", snapshot_s=0.0)
 
@@ -55,15 +55,15 @@ def race(path):
 support = Fleet(task, race_seed=0).support
 Fleet.support = property(lambda self: support)
 for mode in ("stacked", "loop"):
-    race(f"warm-{mode}.ravine")
+    race(f"warm-{mode}.ravine", {"seeds": 1})
 for line in sys.stdin:
-    path, mode, kill_after = json.loads(line)
+    path, mode, kill_after, seeds = json.loads(line)
     started = time.perf_counter()
     child = os.fork()
     if child == 0:
         code = 1
         try:
-            race(path)
+            race(path, seeds)
             code = 0
         finally:
             sys.stderr.flush()
@@ -86,9 +86,9 @@ class Zygote:
             [sys.executable, "zygote.py"], cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
 
-    def race(self, path, mode, kill_after=None):
+    def race(self, path, mode, kill_after=None, seeds=None):
         """Run or resume the race at `path`; the child's exit status and the seconds it took."""
-        self._process.stdin.write(json.dumps([str(path), mode, kill_after]) + "\n")
+        self._process.stdin.write(json.dumps([str(path), mode, kill_after, seeds or {"seeds": 1}]) + "\n")
         self._process.stdin.flush()
         return json.loads(self._process.stdout.readline())
 
@@ -122,9 +122,9 @@ def everything(path):
     return [facts, losses, values, ranking, rest, protocol]
 
 
-def check_kills(zygote, mode, folder, number):
-    """Kill races `number` times in all, resume each until it is done, and compare."""
-    code, length = zygote.race(folder / "plain.ravine", mode)
+def check_kills(zygote, mode, folder, number, seeds=None):
+    """Kill races `number` times in all, resume each until it is done, and compare; returns what an undisturbed one has."""
+    code, length = zygote.race(folder / "plain.ravine", mode, seeds=seeds)
     assert code == 0
     expected = everything(folder / "plain.ravine")
     statuses = {(lane[LANE_FIELDS.index("status")], lane[LANE_FIELDS.index("steps_done")]) for lane in expected[0]}
@@ -137,16 +137,23 @@ def check_kills(zygote, mode, folder, number):
             if kills == number:
                 break
             # The child may be through before; then nothing was killed.
-            kills += zygote.race(path, mode, kill_after=moments.uniform(0, length))[0] == -signal.SIGKILL
-        assert zygote.race(path, mode)[0] == 0
+            kills += zygote.race(path, mode, moments.uniform(0, length), seeds)[0] == -signal.SIGKILL
+        assert zygote.race(path, mode, seeds=seeds)[0] == 0
         for ours, plain in zip(everything(path), expected, strict=True):
             assert ours == plain
         assert sorted(child.name for child in folder.glob(f"{races}.ravine*")) == [path.name], "snapshots are removed"
+    return expected
 
 
 @pytest.mark.parametrize("mode", ["stacked", "loop"])
 def test_a_race_killed_at_random_moments_ends_with_the_same_bits(zygote, mode, tmp_path):
     check_kills(zygote, mode, tmp_path, 10)
+
+
+def test_a_race_whose_seeds_come_in_waves_ends_with_the_same_bits_and_the_same_seeds(zygote, tmp_path):
+    *_, protocol = check_kills(zygote, "stacked", tmp_path, 10, {"min_seeds": 2, "max_seeds": 8})
+    assert len(protocol["stopping"]["looks"]) > 1
+    assert protocol["seeds"] == protocol["stopping"]["looks"][-1]["seeds"]
 
 
 @pytest.mark.slow

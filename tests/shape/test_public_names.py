@@ -8,7 +8,7 @@ import pytest
 import ravine
 from source_files import SOURCE
 
-FROZEN = ["Result", "Task", "__version__", "metrics", "open_record", "optim", "race", "schedules"]
+FROZEN = ["Result", "Studies", "Task", "__version__", "metrics", "open_record", "optim", "race", "schedules", "studies", "train"]
 NO_NAMES = {
     "base": "imported file by file",
     "cli": "commands, reached through the program",

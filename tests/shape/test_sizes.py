@@ -11,7 +11,7 @@ SOURCES = {NAMES[path]: path.read_text() for path in FILES}
 MANY_ARGUMENTS = {
     "base/_checks.py:number": "one keyword for each kind of bound",
     "_api.py:race": "the public door: one keyword for each option",
-    "race/plan.py:make_plan": "takes every option of a race, to report all their problems together",
+    "_train.py:train": "the same",
 }
 """Functions that may take more than seven arguments, and why. Constructors of drop-in optimisers and commands need no entry."""
 

@@ -9,6 +9,7 @@ RavineError
 │   └── DataNotFoundError (FileNotFoundError)
 ├── RecordError (ValueError)           a `.ravine` file is corrupt, foreign or cannot be written
 │   └── RecordVersionError             written by a newer ravine
+├── DivergedError (ArithmeticError)     a training came to a number that is not finite
 └── MissingExtraError (ImportError)    an optional dependency is not installed
 """
 
@@ -84,6 +85,20 @@ class RecordVersionError(RecordError):
         super().__init__(message)
         self.found = found
         self.supported = supported
+
+
+class DivergedError(RavineError, ArithmeticError):
+    """A training came to a loss or a gradient that is not finite, and stopped before the step.
+
+    Attributes:
+        step: the step that was not taken, counted from 1.
+        loss: the training loss of its batch.
+    """
+
+    def __init__(self, message: str, *, step: int, loss: float) -> None:
+        super().__init__(message)
+        self.step = step
+        self.loss = loss
 
 
 class MissingExtraError(RavineError, ImportError):

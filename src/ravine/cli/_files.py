@@ -51,13 +51,15 @@ def outputs(out: Path | None, task_name: str, *, figure: bool, report: bool, for
         raise InputError("--force and --resume exclude each other: --resume goes on with the record, --force replaces it.")
     if out is None and force:
         raise InputError("--force has no effect without --out, since the file's name is then a free one. Leave it out, or give --out.")
+    if out is not None and out.suffix != RECORD and out.is_dir():
+        raise InputError(f"--out {out} is a folder; give the name of a file in it, such as {out / f'race{RECORD}'}.", given=out)
     if out is not None and out.suffix != RECORD:
         raise InputError(f"--out {out}: a record's name ends in {RECORD}. Give --out {out.with_suffix(RECORD)}.", given=out)
     record = (latest_record(task_name) if resume else free_record(task_name)) if out is None else out
     result = Outputs(record, record.with_suffix(FIGURE) if figure else None, record.with_suffix(REPORT) if report else None)
     # A record that may not be written is refused by whoever writes it, with a sentence of its own. Beside one that is
     # resumed lies what was drawn from it, if it was finished.
-    if record.parent.is_dir() and (force or not record.exists()):
+    if record.parent.is_dir() and (force or not os.path.lexists(record)):
         for path in result.beside:
             check_new(path, force=force, option="another --out")
     return result
@@ -65,23 +67,43 @@ def outputs(out: Path | None, task_name: str, *, figure: bool, report: bool, for
 
 def free_record(name: str) -> Path:
     """A record's path in the current folder beside which neither record, figure nor report exists."""
-    return next(itertools.filterfalse(_is_taken, _names(name)))
+    return next(itertools.filterfalse(is_taken, names(name)))
 
 
 def latest_record(name: str) -> Path:
     """The record in the current folder that a race of this name wrote last; a free path where there is none."""
-    records = [path for path in itertools.takewhile(_is_taken, _names(name)) if path.is_file()]
+    records = [path for path in itertools.takewhile(is_taken, names(name)) if path.is_file()]
     return max(records, key=lambda path: path.stat().st_mtime) if records else free_record(name)
 
 
-def _is_taken(path: Path) -> bool:
+def is_taken(path: Path) -> bool:
+    """Whether a record, figure or report stands under a record's name."""
     return any(os.path.lexists(path.with_suffix(ending)) for ending in (RECORD, FIGURE, REPORT))
 
 
-def _names(name: str) -> Iterator[Path]:
-    stem = re.sub(r"[^\w.-]+", "-", name).strip("-.") or "race"
-    yield Path(f"{stem}{RECORD}")
-    yield from (Path(f"{stem}-{number}{RECORD}") for number in itertools.count(2))
+def names(name: str) -> Iterator[Path]:
+    """What a record of a task may be called, in the order in which it is tried."""
+    first = stem(name)
+    yield Path(f"{first}{RECORD}")
+    yield from (Path(f"{first}-{number}{RECORD}") for number in itertools.count(2))
+
+
+def stem(name: str) -> str:
+    """What a file of a task is called, without its ending."""
+    return re.sub(r"[^\w.-]+", "-", name).strip("-.") or "race"
+
+
+def new_folder(path: Path) -> None:
+    """Make a folder where there is none.
+
+    Raises:
+        InputError: the file system refuses.
+    """
+    try:
+        path.mkdir(exist_ok=True)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InputError(f"--out {path}: the folder cannot be made: {reason}; give another one.", given=path) from error
 
 
 def check_new(path: Path, *, force: bool, option: str = "another name with -o") -> None:

@@ -52,10 +52,13 @@ def workers(text: str) -> int | str:
 
 def optimizers(text: str | None) -> list[str] | None:
     """Registry names separated by commas; every one for "all"; None where nothing was given."""
-    if text is None:
-        return None
     if text == "all":
-        from ravine.rules import names
+        from ravine.rules import names as known
 
-        return list(names())
-    return [part.strip() for part in text.split(",") if part.strip()]
+        return list(known())
+    return names(text)
+
+
+def names(text: str | None) -> list[str] | None:
+    """Names separated by commas; None where nothing was given."""
+    return None if text is None else [part.strip() for part in text.split(",") if part.strip()]

@@ -4,7 +4,7 @@ import dataclasses
 import inspect
 import math
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import typer
 
@@ -50,17 +50,23 @@ def optimizers() -> None:
 
 
 def schedules() -> None:
-    """List the schedules and their settings."""
-    from ravine.schedules import REGISTRY
+    """List the schedules, their formulas and their settings.
+
+    x is the share of the way after the warm-up that is done, s the steps; `ravine schedule NAME` shows one.
+    """
+    from ravine.schedules import FEEDBACK, REGISTRY, WARMUPS, settings_of
 
     for name, kind in REGISTRY.items():
-        summary = (inspect.getdoc(kind) or "").splitlines()[0].rstrip(".")
-        fields: Mapping[str, object] = {
-            "warmup" if field.name == "warmup_length" else field.name: field.default
-            for field in dataclasses.fields(kind)
-            if field.name != "horizon"
-        }
-        _paragraph(name, [summary, _options("settings", [f"{key}={value}" for key, value in fields.items()])])
+        settings = [f"{key}={value}" for key, value in settings_of(kind).items() if not key.startswith("warmup")]
+        _paragraph(name, [_summary(kind), f"multiplier: {kind.formula}", _options("settings", settings)])
+    for name, feedback in FEEDBACK.items():
+        settings = [f"{field.name}={field.default}" for field in dataclasses.fields(feedback)]
+        _paragraph(name, [f"{_summary(feedback)} (in Python only: it looks at a metric)", _options("settings", settings)])
+    typer.echo(f"All but plateau take warmup=N (steps, or a share of the horizon) and warmup_kind={'|'.join(WARMUPS)}.")
+
+
+def _summary(kind: type) -> str:
+    return (inspect.getdoc(kind) or "").splitlines()[0].rstrip(".")
 
 
 def _wrappers() -> None:

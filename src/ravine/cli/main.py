@@ -4,10 +4,12 @@ Heavy modules load inside the commands, so that `ravine --help` answers at once.
 """
 
 import contextlib
+import io
 import os
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Iterator, Sequence
 from types import FrameType
 from typing import Annotated, Any
@@ -18,8 +20,9 @@ from typer.core import TyperGroup
 from ravine._version import __version__
 from ravine.base._checks import unknown_name
 from ravine.base.errors import RavineError
-from ravine.cli import data, export, listing, race, recipe, report, show
+from ravine.cli import data, export, listing, race, recipe, report, schedule, show
 from ravine.cli._failures import UsageError, explain
+from ravine.cli._racing import Interrupted
 
 DONE, BAD_INPUT, INTERRUPTED, BROKEN_PIPE, TERMINATED = 0, 2, 130, 141, 143
 """Exit statuses; 1 is Python's own for an uncaught exception, a defect of ours. Above 128: 128 and the signal's number."""
@@ -44,8 +47,10 @@ app = typer.Typer(cls=Commands, rich_markup_mode=None, add_completion=False)
 data_app = typer.Typer(cls=Commands, rich_markup_mode=None, help="Fetch public data sets.")
 data_app.callback()(lambda: None)
 data_app.command()(data.get)
-for command in (race.race, show.show, report.report, recipe.recipe, export.export, listing.tasks, listing.optimizers, listing.schedules):
+for command in (race.race, show.show, report.report, recipe.recipe, export.export, schedule.schedule):
     app.command()(command)
+for listed in (listing.tasks, listing.optimizers, listing.schedules):
+    app.command()(listed)
 app.add_typer(data_app, name="data")
 
 
@@ -72,21 +77,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
         the exit status: 0 done, 2 bad input, 130 interrupted, 143 terminated, 141 nobody reads the output any more.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
+    _say_anything()
     try:
         with _sigterm():
             _invoke(given or ["--help"])
-            sys.stdout.flush()
+            _flush_stdout()
     except typer.Exit as ending:
         return ending.exit_code
     except BrokenPipeError:
         _abandon_stdout()
         return BROKEN_PIPE
-    except race.Interrupted as interruption:
+    except Interrupted as interruption:
         return _stopped(str(interruption), interruption.__cause__)
     except KeyboardInterrupt as error:
         return _stopped("interrupted.", error)
     except (RavineError, UsageError) as error:
         _say(explain(error))
+        return BAD_INPUT
+    except OSError as error:
+        if not _is_of_output(error):
+            raise
+        _abandon_stdout()
+        reason = error.strerror or str(error)
+        _say(f"ravine: the output cannot be printed: {reason}; free some space, or print elsewhere. No record was harmed.")
         return BAD_INPUT
     return DONE
 
@@ -104,8 +117,26 @@ def _stopped(sentence: str, error: BaseException | None) -> int:
 
 
 def _say(text: str) -> None:
-    with contextlib.suppress(BrokenPipeError):
+    # Nobody may be left to hear it; the status says it too.
+    with contextlib.suppress(OSError):
         typer.echo(text, err=True)
+
+
+def _say_anything() -> None:
+    """Let the standard output escape what its encoding lacks, as the standard error does, rather than fail."""
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def _flush_stdout() -> None:
+    # There is none where the caller closed it: `ravine show ... >&-`.
+    if sys.stdout is not None:
+        sys.stdout.flush()
+
+
+def _is_of_output(error: OSError) -> bool:
+    """Whether printing failed, not a file of ours."""
+    return any(frame.name in ("echo", _flush_stdout.__name__) for frame in traceback.extract_tb(error.__traceback__))
 
 
 def _abandon_stdout() -> None:

@@ -4,6 +4,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any, TextIO, cast
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -16,6 +17,41 @@ from ravine.cli._explaining import explanation, hindsight
 from ravine.cli._tally import Tally, beginning
 from ravine.fleet import Choice, Event, Finished
 from ravine.race.stage import Entry, Observer, Silent
+
+
+class Unfailing:
+    """A stream that drops what it cannot write, such as the standard error on a full disk.
+
+    Args:
+        stream: where to.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Write, if that is possible."""
+        with _no_matter():
+            self._stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush, if that is possible."""
+        with _no_matter():
+            self._stream.flush()
+
+
+@contextmanager
+def _no_matter() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise  # `Messages` falls silent then
+    except OSError:
+        pass
 
 
 class Messages(Console):
@@ -117,7 +153,7 @@ def standings(tally: Tally) -> Table:
 @contextmanager
 def watching(*, quiet: bool, explains: bool = False) -> Iterator[Observer]:
     """An observer that fits where messages go: silent, a live display on a terminal, or lines."""
-    console = Messages(file=sys.stderr)
+    console = Messages(file=None if sys.stderr is None else cast(TextIO, Unfailing(sys.stderr)))
     if quiet:
         yield Silent()
     elif console.is_terminal and not console.is_dumb_terminal:

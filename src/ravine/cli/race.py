@@ -1,137 +1,98 @@
 """`ravine race`."""
 
 import contextlib
-import dataclasses
-import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Any
 
-import typer
-
-from ravine.base._checks import count
 from ravine.base.errors import InputError
-from ravine.cli import _files, _values
-
-if TYPE_CHECKING:
-    from ravine._api import Result
-    from ravine.tasks import Task
-
-Text = Annotated[str, typer.Argument(metavar="TASK", help="Built-in name (`ravine tasks`), file.py, file.py:name or package.module:name.")]
-Optimizers = Annotated[str | None, typer.Option(metavar="A,B,C|all", help="Names (`ravine optimizers`); six common ones if left out.")]
-Schedule = Annotated[str, typer.Option(metavar="NAME", help="Shape of the rate over the run (`ravine schedules`).")]
-Steps = Annotated[int | None, typer.Option(metavar="N", parser=_values.whole_number, help="Optimiser steps of every lane; else 1000.")]
-Epochs = Annotated[float | None, typer.Option(metavar="N", parser=_values.number, help="Passes over the training data, not --steps.")]
-BatchSize = Annotated[int | None, typer.Option(metavar="B", parser=_values.whole_number, help="Rows of a step, instead of the task's own.")]
-Seeds = Annotated[int, typer.Option(metavar="K", parser=_values.whole_number, help="Fresh seeds that the ranking stands on.")]
-Rates = Annotated[str, typer.Option(metavar="auto|X,Y", help="Learning rates to try; auto: 12 around each optimiser's own scale.")]
-SharedRate = Annotated[
-    float | None,
-    typer.Option(metavar="X", parser=_values.number, help="One untuned rate for all, as in a textbook figure; not fair."),
-]
-Exhaustive = Annotated[bool, typer.Option("--exhaustive", help="Run every rate of the grid to its end; else most end early.")]
-Target = Annotated[
-    float | None, typer.Option(metavar="X", parser=_values.number, help="Value to reach; if left out, close to what the reference reaches.")
-]
-Seed = Annotated[int, typer.Option(metavar="N", parser=_values.whole_number, help="Seed of everything random.")]
-Out = Annotated[Path | None, typer.Option(metavar="FILE.ravine", help="The record; else TASK.ravine here, or a free name.")]
-Force = Annotated[bool, typer.Option("--force", help="Replace what stands at --out.")]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on with the race at --out, or the latest here; give its own options again.")]
-Workers = Annotated[str, typer.Option(metavar="auto|N", help="Processes that share the lanes.")]
-Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Where lanes run.")]
-Figure = Annotated[bool, typer.Option("--figure/--no-figure", help="Draw a PNG beside the record.")]
-Report = Annotated[bool, typer.Option("--report", help="Write an HTML report beside the record.")]
-Json = Annotated[bool, typer.Option("--json", help="Print the outcome as JSON (schema 1), and nothing else, on the standard output.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no messages but errors.")]
-Explain = Annotated[bool, typer.Option("--explain", help="Say why each stage runs as it does: what was measured, what was not tried.")]
-
-
-class Interrupted(Exception):
-    """The user ended the race; `str()` says what remains of it. The signal is the cause."""
+from ravine.cli import _files, _race_options, _racing, _several, _studying, _values
 
 
 def race(
-    task: Text,
+    tasks: _race_options.Texts,
     *,
-    optimizers: Optimizers = None,
-    schedule: Schedule = "constant",
-    steps: Steps = None,
-    epochs: Epochs = None,
-    batch_size: BatchSize = None,
-    seeds: Seeds = 5,
-    lrs: Rates = "auto",
-    shared_lr: SharedRate = None,
-    exhaustive: Exhaustive = False,
-    target: Target = None,
-    seed: Seed = 0,
-    out: Out = None,
-    force: Force = False,
-    resume: Resume = False,
-    workers: Workers = "auto",
-    device: Device = "auto",
-    figure: Figure = True,
-    report: Report = False,
-    as_json: Json = False,
-    quiet: Quiet = False,
-    explain: Explain = False,
+    optimizers: _race_options.Optimizers = None,
+    schedule: _race_options.Schedule = "constant",
+    steps: _race_options.Steps = None,
+    epochs: _race_options.Epochs = None,
+    batch_size: _race_options.BatchSize = None,
+    seeds: _race_options.Seeds = None,
+    min_seeds: _race_options.MinSeeds = None,
+    max_seeds: _race_options.MaxSeeds = None,
+    studies: _race_options.Studies = None,
+    lrs: _race_options.Rates = "auto",
+    shared_lr: _race_options.SharedRate = None,
+    exhaustive: _race_options.Exhaustive = False,
+    tune: _race_options.Tune = None,
+    configurations: _race_options.Configurations = None,
+    budget: _race_options.Budget = None,
+    budget_gradients: _race_options.BudgetGradients = None,
+    target: _race_options.Target = None,
+    seed: _race_options.Seed = 0,
+    out: _race_options.Out = None,
+    force: _race_options.Force = False,
+    resume: _race_options.Resume = False,
+    workers: _race_options.Workers = "auto",
+    ray: _race_options.Ray = None,
+    device: _race_options.Device = "auto",
+    figure: _race_options.Figure = True,
+    report: _race_options.Report = False,
+    plan: _race_options.DryRun = False,
+    nodes: _race_options.Nodes = None,
+    as_json: _race_options.Json = False,
+    quiet: _race_options.Quiet = False,
+    explain: _race_options.Explain = False,
 ) -> None:
-    """Race optimisers on a task and rank them.
+    """Race optimisers on a task and rank them; on several, one after another.
 
     Each is tuned on its own learning rates with an equal budget, and ranked on fresh seeds with intervals and ties.
 
     Prints the ranked table and a recommendation, and says where the record, the figure and the report lie.
     """
-    options: dict[str, Any] = {"steps": steps, "epochs": epochs, "seeds": seeds, "shared_lr": shared_lr, "target": target}
-    names, rates, processes = _values.optimizers(optimizers), _values.rates(lrs), _values.workers(workers)
-    options |= {"optimizers": names, "lrs": rates, "schedule": schedule, "workers": processes, "device": device}
-    options |= {"race_seed": seed, "force": force, "resume": resume, "exhaustive": exhaustive}
-    if explain and quiet:
+    _begin(locals())
+
+
+OPTIONS = (
+    *("steps", "epochs", "seeds", "min_seeds", "max_seeds", "shared_lr", "exhaustive", "configurations", "budget", "budget_gradients"),
+    *("target", "schedule", "ray", "device", "force", "resume"),
+)
+"""Options that a race takes as they are given."""
+
+
+def _begin(given: dict[str, Any]) -> None:
+    """What the command does.
+
+    Args:
+        given: its arguments by name.
+    """
+    tasks, out, batch_size, studies = (given[name] for name in ("tasks", "out", "batch_size", "studies"))
+    options = {name: given[name] for name in OPTIONS} | {"race_seed": given["seed"], "tune": _values.names(given["tune"])}
+    options |= {"optimizers": _values.optimizers(given["optimizers"]), "lrs": _values.rates(given["lrs"])}
+    options |= {"workers": _values.workers(given["workers"])}
+    looks = _several.Looks(**{name: given[name] for name in ("figure", "report", "as_json", "quiet", "explain")})
+    if looks.explain and looks.quiet:
         raise InputError("--explain and --quiet exclude each other: one says more, the other nothing.")
+    if given["plan"] or given["nodes"] is not None:
+        from ravine.cli import _planning
+
+        writes = {f"--{name}": given[name] for name in ("out", "force", "resume", "report", "ray", "studies")}
+        _planning.plan_all(tasks, batch_size, given["nodes"], plan=given["plan"], as_json=looks.as_json, writes=writes, options=options)
+    elif studies is not None:
+        if len(tasks) > 1:
+            raise InputError(f"--studies {studies} repeats the race of one task, and {len(tasks)} tasks are given: give one at a time.")
+        _studying.race_studies(tasks[0], studies, out, batch_size, looks=looks, options=options)
+    elif len(tasks) > 1:
+        _several.race_all(tasks, out, batch_size, looks, options)
+    else:
+        _race_one(tasks[0], out, batch_size, looks, options)
+
+
+def _race_one(text: str, out: Path | None, batch_size: int | None, looks: _several.Looks, options: dict[str, Any]) -> None:
+    resume = options["resume"]
     # What the user's own code prints is a message; results alone go to the standard output.
     with contextlib.redirect_stdout(sys.stderr):
-        loaded = _load(task, batch_size)
-        files = _files.outputs(out, loaded.name, figure=figure, report=report, force=force, resume=resume)
-        result = _run(loaded, files.record, quiet=quiet, explain=explain, **options)
-    _show(result, files, resumed=resume, as_json=as_json, quiet=quiet)
-
-
-def _load(text: str, batch_size: int | None) -> "Task":
-    from ravine.tasks import load
-
-    if batch_size is not None:
-        count("--batch-size", batch_size)
-    task = load(text)
-    return task if batch_size is None else dataclasses.replace(task, batch_size=batch_size).referred(task.reference)
-
-
-def _run(task: "Task", record: Path, *, quiet: bool, explain: bool, **options: Any) -> "Result":
-    import ravine._api as api
-    from ravine.cli.progress import watching
-
-    before = _identity(record)
-    try:
-        with watching(quiet=quiet, explains=explain) as observer:
-            return api.race(task, out=record, observer=observer, **options)
-    except KeyboardInterrupt as error:
-        begun = record.exists() and (options["resume"] or _identity(record) != before)
-        kept = f"the record {record} holds what was done, and the same command with --resume goes on"
-        what = kept if begun else "the race had not begun, and nothing was written"
-        raise Interrupted(f"interrupted; {what}.") from error
-
-
-def _identity(path: Path) -> int | None:
-    return path.stat().st_ino if path.exists() else None
-
-
-def _show(result: "Result", files: _files.Outputs, *, resumed: bool, as_json: bool, quiet: bool) -> None:
-    # The ranking first: whatever may go wrong with a drawing, the result is there.
-    typer.echo(json.dumps(result.summary(), allow_nan=False, indent=2) if as_json else result.table())
-    places = [("record", files.record)]
-    for name, path, write in (("figure", files.figure, result.figure), ("report", files.report, result.report)):
-        if path is not None:
-            # Beside a race that was finished before, it was drawn before.
-            if not (resumed and path.exists()):
-                write(path)
-            places.append((name, path))
-    if not (as_json and quiet):
-        typer.echo("\n".join(f"{name}  {path}" for name, path in places), err=as_json)
+        loaded = _racing.load_task(text, batch_size)
+        files = _files.outputs(out, loaded.name, figure=looks.figure, report=looks.report, force=options["force"], resume=resume)
+        result = _racing.run(loaded, files.record, quiet=looks.quiet, explain=looks.explain, **options)
+    _racing.show(result, files, resumed=resume, as_json=looks.as_json, quiet=looks.quiet)

@@ -1,5 +1,7 @@
 """`ravine report`."""
 
+import contextlib
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -17,11 +19,13 @@ def report(file: Record, *, out: Out = None, force: Force = False) -> None:
 
     It is self-contained: it opens from disk and needs no network.
     """
-    from ravine.records import open_record
-    from ravine.report import report as write
+    from ravine._api import Result
 
-    with open_record(file) as record:
-        target = file.with_suffix(_files.REPORT) if out is None else out
-        _files.check_new(target, force=force)
-        write(record, target)
+    target = file.with_suffix(_files.REPORT) if out is None else out
+    result = Result(file)
+    # A record that cannot be read is refused before a word on where its page would go.
+    result.record().close()
+    _files.check_new(target, force=force)
+    with contextlib.redirect_stdout(sys.stderr):
+        result.report(target)
     typer.echo(f"report  {target}")

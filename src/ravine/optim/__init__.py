@@ -8,6 +8,7 @@ from ravine.optim.creating import create
 from ravine.optim.curvature import SophiaG, SophiaH, sampled_cross_entropy
 from ravine.optim.free_family import AdamWScheduleFree, DAdaptAdam, Prodigy, SGDScheduleFree
 from ravine.optim.groups import NO_DECAY_TYPES, freeze, param_groups, unfreeze
+from ravine.optim.lr_scheduler import LRScheduler
 from ravine.optim.matrix_family import SOAP, Muon, Shampoo
 from ravine.optim.matrix_groups import muon_groups
 from ravine.optim.tensor_family import LAMB, LARS, Adafactor
@@ -32,6 +33,7 @@ __all__ = [
     "Adamax",
     "Adan",
     "DAdaptAdam",
+    "LRScheduler",
     "Lion",
     "Muon",
     "NAdam",

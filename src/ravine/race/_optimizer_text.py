@@ -27,7 +27,8 @@ class OptimizerText:
         expression: makes it from `model` and `LR`.
         sections: top-level definitions that the expression needs.
         imports: lines that those need.
-        averages: whether `average()` puts the weights to evaluate at in place.
+        averages: whether the weights to evaluate at are not those that are trained.
+        average: line that puts them in place; one that opens a block does so inside it.
         needs: what the loop has to give it besides gradients, as the rule declares it.
         interval: steps from one estimate of the curvature to the next, the first at the first step.
     """
@@ -36,6 +37,7 @@ class OptimizerText:
     sections: tuple[str, ...] = ()
     imports: tuple[str, ...] = ("import torch",)
     averages: bool = False
+    average: str = "optimizer.average()  # to the weights to evaluate at, which are not those that are trained"
     needs: frozenset[str] = frozenset()
     interval: int = 1
 

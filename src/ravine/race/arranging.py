@@ -39,10 +39,10 @@ class Arranging:
             evaluations: when which split is evaluated.
         """
         whole = self._measured(stage, lanes, evaluations)
-        rungs = self._plan.rungs if stage == "tune" else ()
+        rungs = self._plan.rungs if stage.partition(":")[0] == "tune" else ()
         choice = replace(whole, seconds=whole.seconds * expected_share(rungs, self._plan.steps))
         num_workers, why = self._crew.size(choice.seconds, len(lanes))
-        fitting = self._fleet.most_workers(lanes, choice, self._splits) if num_workers > 1 else 1
+        fitting = self._crew.most_workers(lanes, choice, self._splits) if num_workers > 1 else 1
         if fitting < num_workers:
             num_workers, why = fitting, f"memory holds {fitting} worker process{'es' if fitting > 1 else ''}, not {num_workers}"
         used = num_workers * self._fleet.memory(lanes, choice, self._splits)
@@ -67,14 +67,19 @@ class Arranging:
         return choice, num_workers, [text for text in (unstackable, why, "" if held is not None else ON_THE_DISK) if text]
 
     def _measured(self, stage: str, lanes: Sequence[Lane], evaluations: Evaluations) -> Choice:
-        if stage not in LIKE_THE_GRID:
+        name, colon, rows = stage.partition(":")
+        first, _, is_later_wave = name.partition(" ")
+        # Of the same batch size: that is another fleet.
+        before, reason = (first, "as the first seeds were run") if is_later_wave else ("tune", "as the grid was run")
+        facts = self._engine.get(before + colon + rows)
+        if facts is None or not (is_later_wave or name in LIKE_THE_GRID):
             return self._fleet.calibrate(lanes, self._plan.steps, evaluations)
-        facts = self._engine["tune"]
-        return Choice(facts["mode"], facts["tile"], "as the grid was run", {}, facts["lane_s"] * len(lanes))
+        return Choice(facts["mode"], facts["tile"], reason, {}, facts["lane_s"] * len(lanes))
 
     def _whole_race(self, choice: Choice, tuned: int) -> float:
         """Seconds that all stages take, from what lanes of the first one would take to their end; grids are rarely extended."""
         entrants, facts = self._plan.entrants, self._engine["tune"]
-        final = self._plan.seeds * sum(min(FINAL_RATES, len(entrant.grid)) for entrant in entrants)
+        final = self._plan.seeds * sum(min(FINAL_RATES, len(entrant.settings())) for entrant in entrants)
         refined = 2 * len(entrants) if self._plan.extends else 0
-        return float(facts["forecast_s"] + choice.seconds * (final + refined) / tuned / facts["workers"])
+        lanes = sum(len(entrant.settings()) for entrant in entrants)
+        return float(facts["forecast_s"] * max(1.0, lanes / tuned) + choice.seconds * (final + refined) / tuned / facts["workers"])

@@ -1,14 +1,15 @@
-"""Who runs the lanes: this process, or one worker process a core."""
+"""Who runs the lanes: this process, one worker process a core, or workers elsewhere."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Protocol, final
+from typing import Any, Protocol, final
 
 from ravine.base._checks import count
 from ravine.base.errors import InputError
-from ravine.fleet import Choice, Evaluations, Event, Fleet, Lane, Past, Rungs, WorkerPool, fingerprint
+from ravine.fleet import Choice, Evaluations, Event, Fleet, Lane, Past, Processes, Rungs, Site, WorkerPool, fingerprint
 from ravine.fleet.parcel import Parcel, pack
+from ravine.tasks import Task
 
 WORTH_WORKERS_S = 20.0
 """Forecast above which starting workers pays."""
@@ -30,6 +31,21 @@ class Executor(Protocol):
         ...
 
 
+class Elsewhere(Protocol):
+    """Where workers run other than as processes of this machine."""
+
+    num_slots: int
+    """How many share the lanes of a stage."""
+
+    def site(self, task: Task, mark: bytes) -> Site:
+        """Make the task, whose fingerprint is given, known there; raises `TaskError` if it cannot travel."""
+        ...
+
+    def fitting(self, one_process: int) -> int:
+        """How many workers of so many bytes each its memory holds, at least one."""
+        ...
+
+
 @final
 class Crew:
     """Who runs the lanes of one race: this process and, once a stage is worth it, workers that stay for the next stage.
@@ -38,14 +54,25 @@ class Crew:
 
     Args:
         fleet: the fleet of the task.
-        workers: processes that share the lanes, or "auto": as many as there are cores, if the forecast says that it pays.
+        workers: processes that share the lanes, or "auto": as many as there are cores, if the forecast says that it pays;
+            or where else all of them run.
     """
 
-    def __init__(self, fleet: Fleet, workers: int | str = 1) -> None:
-        self.fleet, self._workers = fleet, workers
+    def __init__(self, fleet: Fleet, workers: int | str | Elsewhere = 1) -> None:
+        self.fleet = fleet
+        self._workers: int | str = workers if isinstance(workers, int | str) else "auto"
+        self._elsewhere: Elsewhere | None = None if isinstance(workers, int | str) else workers
         self._pool: WorkerPool | None = None
 
+    @property
+    def workers(self) -> "int | str | Elsewhere":
+        """What the crew was made with."""
+        return self._workers if self._elsewhere is None else self._elsewhere
+
     def __enter__(self) -> "Crew":
+        if self._elsewhere is not None:
+            # At once: a task that cannot travel is no reason to begin a record.
+            _ = self._site
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -61,6 +88,14 @@ class Crew:
     def _parcel(self) -> Parcel | None:
         return pack(self.fleet.task, self.fingerprint)
 
+    @cached_property
+    def _site(self) -> Site | None:
+        if self._elsewhere is not None:
+            if self.fleet.device.type != "cpu":
+                raise InputError(f"device={str(self.fleet.device)!r}: workers on a cluster are for the CPU. Use --device cpu.")
+            return self._elsewhere.site(self.fleet.task, self.fingerprint)
+        return None if self._parcel is None else Processes(self._parcel, check_workers(self._workers) or available_cores())
+
     def size(self, forecast_s: float, num_lanes: int) -> tuple[int, str]:
         """How many processes run a stage, and a note where that is fewer than asked for.
 
@@ -72,6 +107,8 @@ class Crew:
             InputError: the workers asked for are neither "auto" nor a whole number above 0.
         """
         wanted, device = check_workers(self._workers), self.fleet.device
+        if self._elsewhere is not None:
+            return min(wanted or self._elsewhere.num_slots, num_lanes), ""
         if wanted is None:
             worth = WORTH_WORKERS_S if self._pool is None else WORTH_SHARING_S
             wanted = available_cores() if forecast_s > worth and device.type == "cpu" else 1
@@ -83,9 +120,15 @@ class Crew:
             return 1, note if self._workers != "auto" else ""
         return wanted, ""
 
+    def most_workers(self, lanes: Sequence[Lane], choice: Choice, splits: Mapping[str, Any]) -> int:
+        """Workers that memory holds, where they run."""
+        if self._elsewhere is None:
+            return self.fleet.most_workers(lanes, choice, splits)
+        return self._elsewhere.fitting(self.fleet.memory(lanes, choice, splits))
+
     def forecast(self, choice: Choice, lanes: Sequence[Lane], num_workers: int) -> float:
         """Seconds that so many processes take, their start and what each must do for itself included."""
-        if num_workers == 1:
+        if num_workers == 1 and self._elsewhere is None:
             return choice.seconds
         start = WORKER_START_S * choice.stretch + choice.start_s if self._pool is None else 0.0
         tiles = [len(tile) for tile in self.fleet.tiles(lanes, choice, num_workers)]
@@ -93,10 +136,10 @@ class Crew:
 
     def executor(self, num_workers: int) -> Executor:
         """An executor with that many processes; this one alone where the task cannot be sent."""
-        if num_workers == 1 or self._parcel is None:
+        if (num_workers == 1 and self._elsewhere is None) or self._site is None:
             return self.fleet
         if self._pool is None:
-            self._pool = WorkerPool(self._parcel, self.fleet, num_workers)
+            self._pool = WorkerPool(self.fleet, num_workers, self._site)
         self._pool.num_workers = num_workers
         return self._pool
 

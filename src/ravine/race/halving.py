@@ -59,6 +59,8 @@ class Candidate:
         values: the ranking metric there, lower is better.
         losses: the loss there.
         diverged_at: step, if it diverged.
+        group: lanes of one group differ in nothing but their rates: a next lower rate is one of the same group.
+        number: what stands for it in an answer; its rate if None.
     """
 
     lr: float
@@ -66,6 +68,13 @@ class Candidate:
     values: np.ndarray = field(repr=False)
     losses: np.ndarray = field(repr=False)
     diverged_at: int | None = None
+    group: int = 0
+    number: int | None = None
+
+    @property
+    def key(self) -> float:
+        """What stands for it in an answer."""
+        return self.lr if self.number is None else self.number
 
     def at(self, step: int) -> tuple[float, float]:
         """Metric and loss at a step; not finite where it has none."""
@@ -120,40 +129,41 @@ def expected_share(rungs: Sequence[Rung], steps: int) -> float:
 
 
 def culls(candidates: Sequence[Candidate], rungs: Sequence[Rung], upto: int) -> Mapping[float, tuple[int, str]]:
-    """Rates of one entrant that end at rungs up to a step.
+    """Lanes of one entrant that end at rungs up to a step.
 
     Args:
-        candidates: all rates of the stage, any order.
+        candidates: all lanes of the stage, any order.
         rungs: ascending.
         upto: the step; what was evaluated later is not looked at.
 
     Returns:
-        rate -> the step of its rung, and why.
+        rate, or what stands for it -> the step of its rung, and why.
     """
     ended: dict[float, tuple[int, str]] = {}
     for rung in rungs:
         if rung.step > upto:
             break
-        running = [c for c in candidates if c.lr not in ended and (c.diverged_at is None or c.diverged_at > rung.step)]
-        ended |= {lr: (rung.step, why) for lr, why in _ended(running, rung, len(candidates)).items()}
+        running = [c for c in candidates if c.key not in ended and (c.diverged_at is None or c.diverged_at > rung.step)]
+        ended |= {key: (rung.step, why) for key, why in _ended(running, rung, len(candidates)).items()}
     return ended
 
 
 def _ended(running: Sequence[Candidate], rung: Rung, total: int) -> dict[float, str]:
     order = sorted(running, key=lambda c: _key(c, rung.step))
-    healthy = [c.lr for c in order if not c.is_broken(rung.step)]
-    kept = set(healthy if rung.part == 1 else _hedged(healthy, -(-total // rung.part)))
+    healthy = [c for c in order if not c.is_broken(rung.step)]
+    going = healthy if rung.part == 1 else _hedged(healthy, -(-total // rung.part))
+    kept = {candidate.key for candidate in going}
     for candidate in order:
         if len(kept) >= LEAST:
             break
-        kept.add(candidate.lr)
-    return {c.lr: _reason(c, place, rung, kept=len(kept), running=len(order)) for place, c in enumerate(order, 1) if c.lr not in kept}
+        kept.add(candidate.key)
+    return {c.key: _reason(c, place, rung, kept=len(kept), running=len(order)) for place, c in enumerate(order, 1) if c.key not in kept}
 
 
-def _hedged(order: Sequence[float], number: int) -> list[float]:
-    """The best rates and, of each, the next lower one that still runs."""
+def _hedged(order: Sequence[Candidate], number: int) -> list[Candidate]:
+    """The best and, of each, the next lower rate of its group that still runs."""
     best = list(order[:number])
-    lower = [max((lr for lr in order if lr < one), default=one) for one in best]
+    lower = [max((c for c in order if c.group == one.group and c.lr < one.lr), key=lambda c: c.lr, default=one) for one in best]
     return [*best, *lower]
 
 
@@ -172,7 +182,7 @@ def _reason(candidate: Candidate, place: int, rung: Rung, *, kept: int, running:
     where = f"at {100 * rung.share:.0f} % of the horizon"
     if candidate.is_broken(rung.step):
         return f"{where} its loss was {candidate.at(rung.step)[1]:.3g}, from {_start(candidate):.3g} at the start"
-    return f"{where} it was number {place} of {running} rates, of which {kept} went on"
+    return f"{where} it was number {place} of {running} {'rates' if candidate.number is None else 'lanes'}, of which {kept} went on"
 
 
 def _start(candidate: Candidate) -> float:

@@ -1,17 +1,21 @@
 """What will be raced: entrants, rates, steps, seeds and the step grid of evaluations, checked as a whole."""
 
 import math
-from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from ravine.base._checks import count, number
 from ravine.base.errors import InputError, PlanError
+from ravine.race.budgets import Budget, fit, make_budget
+from ravine.race.entrants import Entrant, listed_rates, make_entrants
+from ravine.race.final_seeds import final_seeds
 from ravine.race.halving import Rung, can_halve, rungs_for
-from ravine.rules import registry
+from ravine.race.spaces import DEFAULT_CONFIGURATIONS, check_tuned, coarseness, with_spaces
+from ravine.records import ALPHA
+from ravine.records.sequential import Look, plan_looks
 from ravine.schedules import Schedule
 from ravine.schedules import create as create_schedule
 from ravine.tasks import Task
@@ -23,27 +27,11 @@ TUNING_SEED = 0
 """Lane seed of the tuning stage; the final uses 1 to K, so no seed that was tuned on is ranked on."""
 
 DEFAULT_STEPS = 1000
-DEFAULT_SEEDS = 5
 UNIFORM_EVALUATIONS = 40
 """Evaluations spread evenly over a run, besides the early ones at doubling steps."""
 
 GRID_STEP = math.sqrt(10.0)
 """Ratio of neighbouring rates: half a decade (protocol, point 3)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Entrant:
-    """One optimiser in the race, with its declared search space (protocol, point 1).
-
-    Attributes:
-        label: name in the ranking: the registry name, with "#2" and so on where one is entered again.
-        optimizer: registry name.
-        grid: learning rates to try, ascending.
-    """
-
-    label: str
-    optimizer: str
-    grid: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,15 +41,19 @@ class Plan:
     Attributes:
         task: what is trained.
         entrants: in the order named.
-        schedule_name, schedule: shape of the rate over the horizon, the same for all.
+        schedule_name, schedule: shape of the rate over the horizon, of the entrants that name none themselves.
         steps: optimiser steps of every lane, the horizon.
-        seeds: fresh seeds of the final.
+        seeds: fresh seeds of the final, at most where `min_seeds` are.
+        min_seeds: fresh seeds from which on the final may end early; None if it does not.
         race_seed: seed of everything random.
         evaluation_steps: the step grid shared by all lanes; 0 is before the first update.
         is_shared_lr: one rate for all, untuned (a textbook figure, protocol, point 13).
         extends: whether a winner at the end of its grid extends it (grids that the user gave are left alone).
         target: the user's own target on the ranking metric.
         is_exhaustive: whether every rate of the grid runs to its end.
+        tune: what is tuned, as it was asked for; empty for the rate alone.
+        configurations: of that, of an entrant with one gradient a step.
+        budget: what the race may cost; None where that is open.
     """
 
     task: Task
@@ -76,80 +68,153 @@ class Plan:
     extends: bool = True
     target: float | None = None
     is_exhaustive: bool = False
+    min_seeds: int | None = None
     notes: tuple[str, ...] = field(default=())
+    tune: tuple[str, ...] = ()
+    configurations: int = 1
+    budget: Budget | None = None
+
+    def at(self, steps: int, notes: tuple[str, ...] | None = None) -> "Plan":
+        """The same race over another number of steps, rounded up to what batches of other sizes need."""
+        kept, every = self.notes if notes is None else notes, coarseness(self.entrants, self.task.rows_per_step)
+        whole = -(-steps // every)
+        grid = tuple(every * step for step in evaluation_grid(whole))
+        return replace(self, steps=every * whole, evaluation_steps=grid, notes=kept)
+
+    @property
+    def reference(self) -> str | None:
+        """Entrant that targets are taken from (protocol, point 8): plain AdamW on whichever schedule; None leaves it to the ranking."""
+        own = [entrant.label for entrant in self.entrants if entrant.optimizer == "adamw"]
+        return own[0] if own and "adamw" not in own else None
+
+    @property
+    def looks(self) -> tuple[Look, ...]:
+        """After how many fresh seeds it is decided whether more are run; once where their number is given."""
+        return (Look(self.seeds, ALPHA),) if self.min_seeds is None else plan_looks(min(self.min_seeds, self.seeds), self.seeds)
 
     @property
     def rungs(self) -> tuple[Rung, ...]:
         """Where rates end early."""
-        if self.is_exhaustive or self.is_shared_lr or not any(can_halve(len(entrant.grid)) for entrant in self.entrants):
+        if self.is_exhaustive or self.is_shared_lr or not any(can_halve(len(entrant.settings())) for entrant in self.entrants):
             return ()
         return rungs_for(self.steps, self.evaluation_steps)
 
 
-def make_plan(
-    task: Task,
-    *,
-    optimizers: Sequence[str] | None = None,
-    schedule: str = "constant",
-    steps: int | None = None,
-    epochs: float | None = None,
-    seeds: int = DEFAULT_SEEDS,
-    lrs: Sequence[float] | float | None = None,
-    shared_lr: float | None = None,
-    target: float | None = None,
-    race_seed: int = 0,
-    exhaustive: bool = False,
-) -> Plan:
-    """Check every option and build the plan.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """The options of a race as they were given.
 
-    Args:
-        task: what is trained.
-        optimizers: registry names; `DEFAULT_OPTIMIZERS` if None. A name given twice is raced against itself.
-        schedule: registry name of the schedule.
+    Attributes:
+        optimizers: registry names, with a schedule's at the end ("adamw+cosine") or without; `DEFAULT_OPTIMIZERS` if None.
+            A name given twice is raced against itself.
+        schedule: registry name of the schedule of those that name none.
         steps: optimiser steps of every lane; or `epochs` of the training split; 1,000 if neither is given.
         epochs: passes over the training split.
-        seeds: fresh seeds of the final.
+        seeds: fresh seeds of the final; 5 if left out.
+        min_seeds: or run so many, and more only while they may change the recommendation,
+        max_seeds: up to so many; 3 and 20 where one of the two is left out.
         lrs: rates for every optimiser instead of its own 12-point grid; a number is a grid of one.
         shared_lr: one rate for all, no tuning.
         target: value of the ranking metric to reach, instead of the medium target.
         race_seed: seed of everything random.
         exhaustive: run every rate to its end, instead of halving their number on the way.
+        tune: names of what is tuned: the rate, which always is, and hypers such as "weight_decay", or "warmup".
+        configurations: of what is tuned besides the rate, for each optimiser; 8 if left out.
+        budget: time for the whole race, in seconds or as text ("10m"), which decides the steps, or what is cut if they are given.
+        budget_gradients: the same in gradient evaluations.
+    """
+
+    optimizers: Sequence[str] | None = None
+    schedule: str = "constant"
+    steps: int | None = None
+    epochs: float | None = None
+    seeds: int | None = None
+    min_seeds: int | None = None
+    max_seeds: int | None = None
+    lrs: Sequence[float] | float | None = None
+    shared_lr: float | None = None
+    target: float | None = None
+    race_seed: int = 0
+    exhaustive: bool = False
+    tune: Sequence[str] | None = None
+    configurations: int | None = None
+    budget: str | float | None = None
+    budget_gradients: int | None = None
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether nothing is tuned."""
+        return self.shared_lr is not None
+
+    @property
+    def has_own_steps(self) -> bool:
+        """Whether the number of steps was given."""
+        return self.steps is not None or self.epochs is not None
+
+
+class _Problems(list[str]):
+    """What is wrong with the options, a sentence each."""
+
+    def attempt(self, function: Any, *arguments: Any, **options: Any) -> Any:
+        """Call a function; what it has against its arguments becomes a problem, and the result is None."""
+        try:
+            return function(*arguments, **options)
+        except InputError as error:
+            self.extend(error.problems if isinstance(error, PlanError) else [str(error)])
+            return None
+
+
+def make_plan(task: Task, **options: Any) -> Plan:
+    """Check every option and build the plan.
+
+    Args:
+        task: what is trained.
+        options: those of `Asked`.
 
     Raises:
         PlanError: with one sentence for each problem found.
     """
-    problems: list[str] = []
-
-    def attempt(function: Any, *arguments: Any, **options: Any) -> Any:
-        try:
-            return function(*arguments, **options)
-        except InputError as error:
-            problems.extend(error.problems if isinstance(error, PlanError) else [str(error)])
-            return None
-
-    entrants = attempt(make_entrants, DEFAULT_OPTIMIZERS if optimizers is None else optimizers, lrs, shared_lr)
-    shape = attempt(create_schedule, schedule)
-    attempt(count, "seeds", seeds, do="Use --seeds 5 for intervals.")
-    attempt(count, "race seed", race_seed, at_least=0)
-    problems += _conflicts(lrs, shared_lr, exhaustive=exhaustive)
-    if target is not None:
-        attempt(number, "target", target)
-    horizon = attempt(horizon_of, task, steps, epochs)
+    asked, problems = Asked(**options), _Problems()
+    attempt = problems.attempt
+    named = DEFAULT_OPTIMIZERS if asked.optimizers is None else asked.optimizers
+    entrants = attempt(make_entrants, named, asked.lrs, asked.shared_lr, asked.schedule)
+    shape = attempt(create_schedule, asked.schedule)
+    shared = asked.shared_lr if isinstance(asked.shared_lr, int | float) else None
+    fresh = attempt(final_seeds, asked.seeds, asked.min_seeds, asked.max_seeds, shared_lr=shared)
+    attempt(count, "race seed", asked.race_seed, at_least=0)
+    problems += _conflicts(asked.lrs, asked.shared_lr, exhaustive=asked.exhaustive)
+    names = attempt(check_tuned, asked.tune, asked.configurations, is_shared_lr=asked.is_shared)
+    if asked.target is not None:
+        attempt(number, "target", asked.target)
+    horizon = attempt(horizon_of, task, asked.steps, asked.epochs)
+    allowed = attempt(make_budget, asked.budget, asked.budget_gradients, has_own_steps=asked.has_own_steps)
+    if entrants and names:
+        tuned = {"configurations": asked.configurations, "race_seed": asked.race_seed, "has_own_rates": asked.lrs is not None, "task": task}
+        entrants = attempt(with_spaces, entrants, names, **tuned)
     if problems:
         raise PlanError(problems)
+    decided = {"entrants": entrants, "schedule": shape, "steps": horizon, "seeds": fresh.most, "min_seeds": fresh.least}
+    plan = _plan(task, asked, decided | {"tune": names, "budget": allowed}).at(horizon)
+    if plan.steps != horizon:
+        plan = replace(
+            plan, notes=(f"{plan.steps:,} steps in place of {horizon:,}, so that the largest batch takes a whole number of them",)
+        )
+    return plan if allowed is None or allowed.gradients is None else fit(plan, allowed.gradients)
+
+
+def _plan(task: Task, asked: Asked, decided: dict[str, Any]) -> Plan:
+    configurations = DEFAULT_CONFIGURATIONS if asked.configurations is None else asked.configurations
     return Plan(
         task=task,
-        entrants=entrants,
-        schedule_name=schedule,
-        schedule=shape,
-        steps=horizon,
-        seeds=seeds,
-        race_seed=race_seed,
-        evaluation_steps=evaluation_grid(horizon),
-        is_shared_lr=shared_lr is not None,
-        extends=lrs is None and shared_lr is None,
-        target=target,
-        is_exhaustive=exhaustive,
+        schedule_name=asked.schedule,
+        race_seed=asked.race_seed,
+        evaluation_steps=evaluation_grid(decided["steps"]),
+        is_shared_lr=asked.is_shared,
+        extends=asked.lrs is None and not asked.is_shared,
+        target=asked.target,
+        is_exhaustive=asked.exhaustive,
+        configurations=configurations if decided["tune"] else 1,
+        **decided,
     )
 
 
@@ -163,32 +228,6 @@ def _conflicts(lrs: object, shared_lr: object, *, exhaustive: bool) -> list[str]
     if exhaustive:
         problems.append(f"--exhaustive has no effect with --shared-lr {shared}, which tunes nothing: leave one out.")
     return problems
-
-
-def make_entrants(optimizers: Sequence[str], lrs: Sequence[float] | float | None, shared_lr: float | None) -> tuple[Entrant, ...]:
-    """Entrants with their grids; raises `PlanError` with every unknown name and every bad rate."""
-    problems: list[str] = []
-    rates: tuple[float, ...] | None = None
-    given = None if shared_lr is None and lrs is None else _rates(lrs if shared_lr is None else shared_lr)
-    names = _names(optimizers, problems)
-    if given is not None and not given:
-        problems.append("no learning rates were given: leave --lrs out, or list rates above 0.")
-    for rate in given or ():
-        try:
-            number("lr", rate, above=0.0, below=math.inf, do="Leave --lrs out to search each optimiser's own range.")
-        except InputError as error:
-            problems.append(str(error))
-    if given is not None and not problems:
-        rates = tuple(sorted({float(rate) for rate in given}))
-    if problems:
-        raise PlanError(problems)
-    seen: Counter[str] = Counter()
-    entrants = []
-    for name in names:
-        seen[name] += 1
-        label = name if seen[name] == 1 else f"{name}#{seen[name]}"
-        entrants.append(Entrant(label, name, rates or registry.get(name).grid()))
-    return tuple(entrants)
 
 
 def horizon_of(task: Task, steps: int | None, epochs: float | None) -> int:
@@ -212,33 +251,5 @@ def evaluation_grid(steps: int) -> tuple[int, ...]:
     return tuple(sorted(even | doubling))
 
 
-def _names(given: object, problems: list[str]) -> list[str]:
-    """The registry names among what was given as optimisers; everything else becomes a problem."""
-    if isinstance(given, str):
-        problems.append(f"optimizers={given!r}: must be a list of names. Write {given.split(',')!r}.")
-        return []
-    known = f"Known: {', '.join(registry.names())}."
-    if not isinstance(given, Iterable):
-        problems.append(f"optimizers={given!r}: must be a list of names, such as ['sgd', 'adam']. {known}")
-        return []
-    names = []
-    for item in given:
-        try:
-            if isinstance(item, str):
-                names.append(registry.get(item).name)
-            else:
-                problems.append(f"{item!r} among optimizers: must be a name, such as 'adam', not a class or an object. {known}")
-        except InputError as error:
-            problems.append(str(error))
-    if not names and not problems:
-        problems.append("no optimisers were named: give at least one, for example --optimizers sgd,adam.")
-    return names
-
-
-def _rates(given: object) -> tuple[Any, ...]:
-    """What was given as rates, one by one: a bare number, or a text, is one."""
-    return tuple(given) if isinstance(given, Iterable) and not isinstance(given, str) else (given,)
-
-
 def _listed(given: object) -> str:
-    return ",".join(f"{rate:g}" if isinstance(rate, int | float) else repr(rate) for rate in _rates(given))
+    return ",".join(f"{rate:g}" if isinstance(rate, int | float) else repr(rate) for rate in listed_rates(given))

@@ -8,6 +8,7 @@ import torch
 
 from ravine import _version
 from ravine.fleet import Fleet
+from ravine.race import budgets, spaces
 from ravine.race.plan import TUNING_SEED
 from ravine.records import Ranking
 
@@ -21,10 +22,15 @@ def protocol(race: "Race", ranking: Ranking | None) -> dict[str, Any]:
     spent = race.spent()
     own_test = plan.task.data.test is not None
     return {
-        "seeds": plan.seeds,
+        "seeds": race.seeds,
+        "min_seeds": plan.min_seeds,
+        "max_seeds": None if plan.min_seeds is None else plan.seeds,
+        "stopping": race.stopping,
         "steps": plan.steps,
         "lr_grids": {label: list(search.grid) for label, search in race.searches.items()},
         "search": race.search,
+        "search_space": spaces.as_json(plan.entrants, plan.tune),
+        "budget": budgets.as_json(plan, race.decisions),
         "budget_gradients": sum(spent.values()),
         "gradients_by_optimizer": spent,
         "target": None if ranking is None else ranking.targets.as_json(),
@@ -40,6 +46,7 @@ def protocol(race: "Race", ranking: Ranking | None) -> dict[str, Any]:
             "python": platform.python_version(),
         },
         "schedule": plan.schedule_name,
+        "schedules": {entrant.label: entrant.schedule_name for entrant in plan.entrants},
         "batch_size": race.plan.task.rows_per_step,
         "race_seed": plan.race_seed,
         "tuning_seed": None if plan.is_shared_lr else TUNING_SEED,

@@ -5,11 +5,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from ravine.base.errors import InputError, RecordError
-from ravine.race.script import script
+from ravine.base._checks import unknown_name
+from ravine.base.errors import InputError, RavineError, RecordError
+from ravine.race._trainer_text import trainer_text
+from ravine.race.entrants import WARMUP, split_schedule
+from ravine.race.script import docstring, script
+from ravine.race.stage import BATCH_SIZE, pace_of
 from ravine.records import Lane, RankedEntrant, Record
-from ravine.tasks import Task, load
+from ravine.tasks import REGISTRY, Task, load
 
+FORMS = ("torch", "ravine", "transformers")
+"""What a recipe can be written as."""
+
+TRAINER = (
+    "Hand your model and data to make_trainer(model, train_dataset). Optimiser, schedule, batch size and steps are the race's; Trainer "
+    "draws weights and orders batches in its own way, so numbers differ as from seed to seed."
+)
 SHOWN = 8
 """Rows of the ranking that the script's heading shows."""
 
@@ -31,6 +42,7 @@ class Recipe:
         device: where the race ran.
         heading: what the race found, in paragraphs.
         task: what was raced; None where it was made in Python and is not at hand.
+        warmup: steps of linear warm-up, part of the horizon.
     """
 
     optimizer: str
@@ -45,21 +57,31 @@ class Recipe:
     device: str = "cpu"
     heading: tuple[str, ...] = field(default=(), repr=False)
     task: Task | None = field(default=None, repr=False, compare=False)
+    warmup: int = 0
 
-    def code(self) -> str:
+    def code(self, form: str = "torch") -> str:
         """A script that trains the winner and prints its validation loss beside the race's.
 
         It repeats one lane of the final: the same initial weights, batches and random draws. Numbers agree to rounding.
 
+        Args:
+            form: "torch", a plain script that does not import ravine; "ravine", a shorter one with ravine's task, optimizer and
+                schedule; or "transformers", the `TrainingArguments` of Hugging Face's `Trainer`, for a model and data of one's own.
+
         Raises:
-            InputError: the task was made in Python and stands in no file.
+            InputError: the task was made in Python and stands in no file, or the form cannot express the recipe.
+            UnknownNameError: there is no such form.
         """
+        if form not in FORMS:
+            raise unknown_name("form of a recipe", form, FORMS)
+        if form == "transformers":
+            return trainer_text(self, docstring((*self.heading[:-1], TRAINER)))
         if self.task is None:
             raise InputError(
                 "the task of this race was made in Python, so the record cannot name it. "
                 "Put it into a file of its own as task = ravine.Task(...) and race 'path/to/file.py'."
             )
-        return script(self, self.task)
+        return script(self, self.task, with_ravine=form == "ravine")
 
 
 def make_recipe(record: Record, task: Task | None = None) -> Recipe:
@@ -79,21 +101,39 @@ def make_recipe(record: Record, task: Task | None = None) -> Recipe:
     lane = _lane(record, chosen)
     if task is None and about["reference"] is not None:
         task = load(about["reference"])
+    pace = pace_of(lane, protocol["batch_size"])
+    steps = pace.own(protocol["steps"])
     raced = {name: float(record.curve(lane.lane, "validation", name)[1][-1]) for name in ("loss", *about["metrics"])}
     return Recipe(
         optimizer=_plain(lane.optimizer),
         lr=lane.lr,
         schedule=lane.schedule,
-        hypers=lane.hypers,
-        steps=protocol["steps"],
-        batch_size=protocol["batch_size"],
+        hypers={name: value for name, value in lane.hypers.items() if name not in (WARMUP, BATCH_SIZE)},
+        steps=steps,
+        batch_size=pace.rows,
         race_seed=protocol["race_seed"],
         seed=lane.seed,
         raced=raced,
         device=meta["environment"]["device"],
         heading=_heading(meta, record.ranking(), lane, raced),
         task=task,
+        warmup=round(lane.hypers.get(WARMUP, 0.0) * steps),
     )
+
+
+def printed_recipe(record: Record, task: Task | None = None) -> tuple[str, str]:
+    """The script for a page, and a note on it; without a script where the record supports none.
+
+    A page must not run code that a record merely names, so a task in a user's file has no script here unless it is at hand.
+    """
+    reference = (record.meta.get("task") or {}).get("reference")
+    if task is None and (reference is None or str(reference).partition(":")[0] not in REGISTRY):
+        return "", ""
+    try:
+        code = make_recipe(record, task).code()
+    except RavineError:
+        return "", ""
+    return code, "Plain PyTorch, without ravine: it repeats one lane of the final and prints its values beside the race's."
 
 
 def _recommendation(record: Record, meta: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -113,7 +153,9 @@ def _recommendation(record: Record, meta: Mapping[str, Any]) -> Mapping[str, Any
 def _lane(record: Record, chosen: Mapping[str, Any]) -> Lane:
     """The winner's lane of the first fresh seed that did not diverge."""
     lanes = record.lanes(stage="final", optimizer=chosen["optimizer"])
+    hypers = chosen.get("hypers", {})
     done = [lane for lane in lanes if lane.status == "done" and math.isclose(lane.lr, chosen["lr"], rel_tol=1e-12)]
+    done = [lane for lane in done if lane.is_set(lane.lr, hypers)]
     if not done:
         given = f"{record.path} is damaged: no lane of the final is {chosen['optimizer']!r} at lr={chosen['lr']:g} without divergence"
         raise RecordError(f"{given}. Restore it from a copy or run the race again.")
@@ -128,7 +170,8 @@ def _heading(meta: Mapping[str, Any], ranking: list[RankedEntrant], lane: Lane, 
     split = "test" if protocol["split"]["ranked_on"] == "test" else "the half of validation that was not tuned on"
     raced_by = "1 optimiser at its" if len(ranking) == 1 else f"{len(ranking)} optimisers, each at its"
     paragraphs = [
-        f"Trains {name} with {_plain(lane.optimizer)} at lr={lane.lr:.3g} on a {lane.schedule} schedule, as a race of ravine recommends.",
+        f"Trains {name} with {_plain(lane.optimizer)} at lr={lane.lr:.3g} on the {lane.schedule} schedule{_warmed(lane)}, "
+        "as a race of ravine recommends.",
         f"The race: {raced_by} own tuned rate; {steps:,} steps of {protocol['batch_size']:,} rows; "
         f"{seeds} fresh {'seed' if seeds == 1 else 'seeds'}; mean {winner.final.metric} on {split} at the end"
         f"{' (95 % interval)' if seeds > 1 else ''}, best estimate first:",
@@ -163,6 +206,11 @@ def _row(entrant: RankedEntrant, width: int) -> str:
     return f"    {entrant.optimizer:{width}} lr={entrant.lr:<10.3g} {value}"
 
 
+def _warmed(lane: Lane) -> str:
+    share = lane.hypers.get(WARMUP, 0.0)
+    return f" after a warm-up over {100 * share:.3g} % of the steps" if share else ""
+
+
 def _plain(label: str) -> str:
-    """The registry name behind a label such as "adam#2"."""
-    return label.partition("#")[0]
+    """The registry name behind a label such as "adam#2" or "adamw+cosine"."""
+    return split_schedule(label.partition("#")[0])[0]

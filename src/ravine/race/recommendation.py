@@ -13,10 +13,12 @@ def recommend(ranking: Ranking, plan: Plan) -> dict[str, Any]:
     """
     entrant = None if plan.is_shared_lr else ranking.recommended
     if entrant is None:
-        return {"optimizer": None, "lr": None, "schedule": None, "tied_with": []}
+        return {"optimizer": None, "lr": None, "schedule": None, "tied_with": [], "hypers": {}}
+    schedules = {one.label: one.schedule_name for one in plan.entrants}
     return {
         "optimizer": entrant.optimizer,
         "lr": entrant.lr,
-        "schedule": plan.schedule_name,
+        "schedule": schedules[entrant.optimizer],
         "tied_with": list(entrant.tied_with),
+        "hypers": dict(entrant.hypers),
     }

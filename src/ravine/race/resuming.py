@@ -12,7 +12,7 @@ import numpy as np
 from ravine.base.errors import InputError, RecordError
 from ravine.fleet import Choice, Culled, Diverged, Evaluated, Finished, Past, Snapshots
 from ravine.race.plan import Plan
-from ravine.race.stage import SILENTLY, Entry, Observer, Trace
+from ravine.race.stage import SILENTLY, Entry, Observer, Trace, pace_of
 from ravine.records import Lane, LaneRow, Record, Writer, open_record
 
 SNAPSHOTS = ".snapshots"
@@ -38,16 +38,21 @@ def plan_facts(plan: Plan, device: str, fingerprint: bytes, first_loss: float | 
     """
     return {
         "task": plan.task.name,
-        "optimizers": [entrant.optimizer for entrant in plan.entrants],
+        "optimizers": [entrant.name for entrant in plan.entrants],
         "schedule": plan.schedule_name,
         "steps": plan.steps,
         "batch_size": plan.task.rows_per_step,
         "seeds": plan.seeds,
+        "min_seeds": plan.min_seeds,
         "lrs": None if plan.extends else [list(entrant.grid) for entrant in plan.entrants],
         "shared_lr": plan.entrants[0].grid[0] if plan.is_shared_lr else None,
         "target": plan.target,
         "race_seed": plan.race_seed,
         "exhaustive": plan.is_exhaustive,
+        "tune": list(plan.tune) or None,
+        "budget_s": None if plan.budget is None else plan.budget.seconds,
+        "budget_gradients": None if plan.budget is None else plan.budget.gradients,
+        "configurations": [[dict(c.values) for c in entrant.tried] for entrant in plan.entrants] if plan.tune else None,
         "device": device,
         "rank_by": plan.task.rank_by,
         "grids": [list(entrant.grid) for entrant in plan.entrants],
@@ -110,6 +115,7 @@ class Before:
         environment: where it ran.
         is_resumed, is_done: whether there was something, and whether nothing is left to do.
         engine: how each stage was run that had begun.
+        decisions: what the budget left out.
         resumed: when it was taken up before.
     """
 
@@ -122,6 +128,7 @@ class Before:
         self.resumed: list[str] = list(self._meta.get("resumed", ()))
         self.notes: list[str] = list(self._meta.get("notes", ()))
         self.engine: dict[str, Any] = dict((self._meta.get("protocol") or {}).get("engine", {}))
+        self.decisions: dict[str, Any] = dict(((self._meta.get("protocol") or {}).get("budget") or {}).get("decisions", {}))
 
     def holds(self, entries: Sequence[Entry]) -> bool:
         """Whether the record has these lanes.
@@ -173,7 +180,9 @@ class Before:
                 writer.reset_lanes(numbers)
                 writer.add_lanes([rows[number] for number in numbers])
             else:
-                writer.rewind_lanes(numbers, step)
+                # Lanes of a tile have batches of one size; evaluations stand at the race's steps.
+                pace = pace_of(rows[numbers[0]], int(self._meta["plan"]["batch_size"]))
+                writer.rewind_lanes(numbers, step, evaluated=pace.shared(step))
                 kept |= dict.fromkeys(numbers, step)
         # What is said of a lane as a whole, is said again once its stage is over.
         writer.acquit_lanes([number for number in ended if (self._lanes[number].reason or "").startswith(SILENTLY)])

@@ -16,17 +16,19 @@ from ravine.base._checks import number
 from ravine.base._seeds import derive
 from ravine.base.errors import InputError, RavineError, TaskError
 from ravine.fleet import EVERY_S, Choice, Evaluations, Finished, Fleet, Lane, Past, Rungs, Saved
-from ravine.race.arranging import Arranging
-from ravine.race.executors import Crew, check_workers
-from ravine.race.plan import TUNING_SEED, Entrant, Plan
+from ravine.race.batches import Scene, Scenes
+from ravine.race.entrants import Setting
+from ravine.race.executors import Crew, Elsewhere, check_workers
+from ravine.race.finals import Finals
+from ravine.race.plan import TUNING_SEED, Plan
 from ravine.race.protocol import environment, protocol
 from ravine.race.recommendation import recommend
 from ravine.race.resuming import Before, new_race, open_before, plan_facts, retell
-from ravine.race.searching import CONSTANT, Searching
-from ravine.race.stage import Entry, Observer, Scribe, Silent, Trace, seconds_per_step
+from ravine.race.searching import Searching
+from ravine.race.spending import Spending, within_time
+from ravine.race.stage import Entry, Observer, Scribe, Silent, Trace, pace_of
 from ravine.race.stopping import Stopping
-from ravine.race.tuning import stuck_since
-from ravine.records import Cost, FinalLane, LaneRow, Ranking, RankingSettings, Writer, create, rank, resume
+from ravine.records import Ranking, Writer, create, resume
 from ravine.rules import registry
 from ravine.tasks import split_validation
 from ravine.tasks.splits import rows
@@ -43,7 +45,7 @@ def run_race(
     path: Path,
     *,
     device: str = "cpu",
-    workers: int | str = 1,
+    workers: int | str | Elsewhere = 1,
     existing: Existing = "keep",
     observer: Observer | None = None,
     snapshot_s: float = EVERY_S,
@@ -57,7 +59,7 @@ def run_race(
         plan: what to race.
         path: the record.
         device: "auto" (CUDA where there is one), "cpu" or "cuda".
-        workers: processes that share the lanes, or "auto" to decide by the forecast.
+        workers: processes that share the lanes, or "auto" to decide by the forecast; or where else they run.
         existing: what to do with a record at `path`; a file that is none is never touched.
         observer: told of everything as it happens.
         snapshot_s: seconds between two snapshots of the lanes under way; infinity takes none.
@@ -65,14 +67,17 @@ def run_race(
     Returns:
         `path`.
     """
-    check_workers(workers)
+    if isinstance(workers, int | str):
+        check_workers(workers)
     number("snapshot_s", snapshot_s, at_least=0.0)
+    began = time.perf_counter()
     fleet, watching = Fleet(plan.task, race_seed=plan.race_seed, device=find_device(device)), observer or Silent()
     plan.task.check()
     splits = ranking_splits(plan)
     with Stopping() as stopping, Crew(fleet, workers) as crew:
-        facts = plan_facts(plan, str(fleet.device), crew.fingerprint, fleet.first_loss())
         goes_on = existing == "resume" and os.path.lexists(path)
+        plan = within_time(plan, crew, splits[0], path if goes_on else None, began)
+        facts = plan_facts(plan, str(fleet.device), crew.fingerprint, fleet.first_loss())
         if existing == "resume" and not goes_on:
             watching.note(f"there is no {path} to resume, so the race starts from its beginning")
         with resume(path) if goes_on else create(path, force=existing == "replace") as writer:
@@ -160,14 +165,17 @@ class Race:
         before: Before,
         facts: Mapping[str, Any],
     ) -> None:
-        self.plan, self.path, self._crew, self._fleet = plan, writer.path, crew, crew.fleet
+        self.plan, self.path, self._fleet = plan, writer.path, crew.fleet
         self._writer, self._observer, self._before = writer, observer, before
-        self._scribe = Scribe(writer, observer, before.snapshots)
+        self._scribe = Scribe(writer, observer, before.snapshots, plan.task.rows_per_step)
         self._started, self._next_lane, self._engine = time.perf_counter(), 0, before.engine
         self._splits, note = splits
         self._notes = list(dict.fromkeys([*plan.notes, *([note] if note else []), *before.notes]))
         self._searching = Searching(plan, self._scribe)
-        self._arranging = Arranging(plan, crew, self._splits, self._engine)
+        self._scenes = Scenes(plan, crew, self._splits, self._engine)
+        self._finals = Finals(plan, self._fleet, self._scribe, self._searching, observer)
+        self._spending = Spending(plan, before.decisions, spent=lambda: sum(self.spent().values()), elapsed=self._elapsed, note=self._note)
+        self._by_label = {entrant.label: entrant for entrant in plan.entrants}
         self.searches = self._searching.rates
         self._write_first(facts)
 
@@ -187,13 +195,19 @@ class Race:
 
     def run(self) -> None:
         """Tune every entrant, run the final on fresh seeds, rank, recommend."""
-        if not self.plan.is_shared_lr:
-            self._tune(self._searching.grids(), "tune")
-            self._tune(self._searching.more(), "extend")
-            self._tune(self._searching.finer(), "refine")
-        self._final()
+        with self._scenes:
+            self._stages()
         self._rank()
         self.close("done")
+
+    def _stages(self) -> None:
+        if not self.plan.is_shared_lr:
+            self._tune(self._searching.grids(), "tune")
+            if self._spending.allows("extend", self._searching.most_more()):
+                self._tune(self._searching.more(), "extend")
+            if self._spending.allows("refine", self._searching.most_finer()):
+                self._tune(self._searching.finer(), "refine")
+        self._final()
 
     def close(self, status: str) -> None:
         """Write the last facts of the record."""
@@ -205,47 +219,45 @@ class Race:
         if status == "done":
             self._before.snapshots.clear()
 
+    def _elapsed(self) -> float:
+        return self._before.wall_s + time.perf_counter() - self._started
+
     def _write_progress(self) -> None:
-        self._writer.set_meta("wall_s", round(self._before.wall_s + time.perf_counter() - self._started, 3))
+        self._writer.set_meta("wall_s", round(self._elapsed(), 3))
         self._writer.set_meta("notes", list(self._notes))
 
-    def _tune(self, rates: Mapping[str, Sequence[float]], stage: str) -> None:
-        """Run rates of entrants on the tuning seed; at rungs, where it is the grid."""
-        by_label = {entrant.label: entrant for entrant in self.plan.entrants}
-        entries = [self._entry("tune", by_label[label], lr, TUNING_SEED) for label, lrs in rates.items() for lr in lrs]
-        rungs = self.plan.rungs if stage == "tune" else ()
-        waits = Rungs(tuple(rung.step for rung in rungs), self._searching.judge(entries))
-        if entries:
-            self._run(stage, entries, {"validation": frozenset(self.plan.evaluation_steps)}, waits)
-            self._searching.take(entries)
+    def _tune(self, settings: Mapping[str, Sequence[Setting]], stage: str) -> None:
+        """Run settings of entrants on the tuning seed; at rungs, where it is the grid."""
+        entries = [self._entry("tune", label, setting, TUNING_SEED) for label, own in settings.items() for setting in own]
+        at = {"validation": frozenset(self.plan.evaluation_steps)}
+        for scene, own in self._scenes.of(entries):
+            rungs = [scene.pace.own(rung.step) for rung in self.plan.rungs] if stage == "tune" else []
+            waits = Rungs(tuple(rungs), self._searching.judge(entries, own, scene.pace)) if rungs else None
+            self._run(scene, stage, own, at, waits)
+        self._searching.take(entries)
 
     def _final(self) -> None:
-        by_label = {e.label: e for e in self.plan.entrants}
-        seeds = range(1, self.plan.seeds + 1)
-        entries = [
-            self._entry("final", by_label[label], lr, TUNING_SEED + seed)
-            for label, chosen in self._searching.final().items()
-            for lr in chosen
-            for seed in seeds
-        ]
-        self._run("final", entries, {"test": frozenset(self.plan.evaluation_steps), "validation": frozenset({self.plan.steps})})
-        baseline = self.plan.task.baseline_loss()
-        for entry in entries:
-            trace = self._scribe.traces[entry.row.lane]
-            since = stuck_since(*trace.curve("test", "loss"), baseline)
-            # Where the rate's tuning lane had not learnt either, the horizon is too short or there is nothing to learn: slow, not diverged.
-            could_learn = self.searches[entry.row.optimizer].has_learnt(entry.row.lr)
-            if since is not None and could_learn and trace.diverged_at is None:
-                self._scribe.diverged(entry.row.lane, since, CONSTANT)
+        at = {"test": frozenset(self.plan.evaluation_steps), "validation": frozenset({self.plan.steps})}
+        self._finals.cut(self._spending.seeds())
+        for name, seeds in self._finals.waves():
+            entries = [
+                self._entry("final", label, setting, seed)
+                for label, chosen in self._searching.final().items()
+                for setting in chosen
+                for seed in seeds
+            ]
+            for scene, own in self._scenes.of(entries):
+                self._run(scene, name, own, at)
+            self._finals.settle(entries)
 
-    def _run(self, stage: str, entries: Sequence[Entry], at: dict[str, frozenset[int]], rungs: Rungs | None = None) -> None:
-        lanes, steps = [entry.lane for entry in entries], self.plan.steps
-        evaluations = Evaluations(at, {name: self._splits[name] for name in at})
+    def _run(self, scene: Scene, name: str, entries: Sequence[Entry], at: dict[str, frozenset[int]], rungs: Rungs | None = None) -> None:
+        stage, lanes, steps = scene.stage(name), [entry.lane for entry in entries], scene.pace.own(self.plan.steps)
+        evaluations = scene.evaluations(at, self._splits)
         if self._before.holds(entries):
             choice, num_workers = self._before.choice(stage)
-            past = self._take_up(stage, entries, self._fleet.tiles(lanes, choice, num_workers))
+            past = self._take_up(stage, entries, scene.crew.fleet.tiles(lanes, choice, num_workers))
         else:
-            choice, num_workers = self._arrange(stage, lanes, evaluations)
+            choice, num_workers = self._arrange(scene, stage, lanes, evaluations)
             past = self._begin(entries)
         left = sum(lane.number not in past.finished for lane in lanes)
         if not left:
@@ -255,15 +267,15 @@ class Race:
         started = time.perf_counter()
         retell({entry.row.lane: self._scribe.traces[entry.row.lane] for entry in entries}, past, self._observer)
         waits = None if rungs is None else replace(rungs, parks=self._engine[stage].get("parks", False))
-        for event in self._crew.executor(num_workers).run(lanes, steps, evaluations, choice, past, rungs=waits):
+        for event in scene.crew.executor(num_workers).run(lanes, steps, evaluations, choice, past, rungs=waits):
             if isinstance(event, Finished | Saved):
                 self._write_progress()
             self._scribe.take(event)
         if left == len(lanes):
             self._engine[stage]["took_s"] = round(time.perf_counter() - started, 3)
 
-    def _arrange(self, stage: str, lanes: Sequence[Lane], evaluations: Evaluations) -> tuple[Choice, int]:
-        choice, num_workers, notes = self._arranging.arrange(stage, lanes, evaluations)
+    def _arrange(self, scene: Scene, stage: str, lanes: Sequence[Lane], evaluations: Evaluations) -> tuple[Choice, int]:
+        choice, num_workers, notes = scene.arranging.arrange(stage, lanes, evaluations)
         whole = self._engine[stage].get("race_s", 0.0)
         if whole >= WORTH_A_WORD_S:
             self._observer.note(f"the whole race is forecast to take about {whole:.0f} s, less where lanes diverge")
@@ -285,47 +297,19 @@ class Race:
         self._observer.note(f"{stage}: {ended} of {len(entries)} lanes were finished before, and {under_way} go on from a snapshot")
         return past
 
-    def _entry(self, stage: str, entrant: Entrant, lr: float, seed: int) -> Entry:
-        rule, hypers = registry.resolve(entrant.optimizer, {"lr": lr})
+    def _entry(self, stage: str, label: str, setting: Setting, seed: int) -> Entry:
         number = self._next_lane
         self._next_lane += 1
-        others = {symbol: value for symbol, value in hypers.items() if symbol != "lr"}
-        row = LaneRow(lane=number, stage=stage, optimizer=entrant.label, lr=lr, schedule=self.plan.schedule_name, seed=seed, hypers=others)
-        return Entry(row, Lane(number, rule, hypers, self.plan.schedule, seed))
+        return self._by_label[label].entry(stage, number, setting, seed)
 
     def _rank(self) -> None:
-        task, metric = self.plan.task, self.plan.task.rank_by
-        traces = [trace for trace in self._scribe.traces.values() if trace.row.stage == "final"]
-        final = [
-            FinalLane(
-                t.row.optimizer, t.row.lr, t.row.seed, t.diverged_at is not None, t.curve("test", metric)[1], t.last("validation", metric)
-            )
-            for t in traces
-        ]
-        settings = RankingSettings(
-            eval_steps=self.plan.evaluation_steps,
-            metric=metric,
-            higher_is_better=task.higher_is_better(metric),
-            target=self.plan.target,
-            cost=self._costs(),
-        )
-        ranking = rank([lane for search in self.searches.values() for lane in search.tuned_lanes()], final, settings)
-        self._notes += ranking.notes
+        ranking = self._finals.rank()
+        ended = [verdict.sentence for verdict in self._finals.verdicts[-1:]]
+        self._notes += [*ended, *ranking.notes]
         self._writer.set_ranking(ranking.entrants)
         self._writer.set_meta("pairs", [pair.as_json() for pair in ranking.pairs])
         self._writer.set_meta("recommendation", recommend(ranking, self.plan))
         self._write_protocol(ranking)
-
-    def _costs(self) -> dict[str, Cost]:
-        seconds = seconds_per_step(self._scribe.traces)
-        footprint = self._fleet.support.footprint
-        numbers = self.plan.task.describe()["parameters"]
-        result = {}
-        for entrant in self.plan.entrants:
-            rule, hypers = registry.resolve(entrant.optimizer, {})
-            state = 2 * footprint.parameters + footprint.slots(rule) * footprint.slot_unit
-            result[entrant.label] = Cost(round(state / numbers, 3), rule.gradients_per_step, seconds.get(entrant.label), len(hypers))
-        return result
 
     def _note(self, text: str) -> None:
         if text not in self._notes:
@@ -337,9 +321,9 @@ class Race:
 
     def spent(self) -> dict[str, int]:
         """Gradient evaluations spent so far, by entrant; diverged lanes count up to where they stopped."""
-        steps = {entrant.label: 0 for entrant in self.plan.entrants}
+        steps, whole = {entrant.label: 0 for entrant in self.plan.entrants}, self.plan.task.rows_per_step
         for trace in self._scribe.traces.values():
-            steps[trace.row.optimizer] += trace.steps_done
+            steps[trace.row.optimizer] += pace_of(trace.row, whole).shared(trace.steps_done)
         a_step = {entrant.label: registry.get(entrant.optimizer).rule.gradients_per_step for entrant in self.plan.entrants}
         return {label: round(count * a_step[label]) for label, count in steps.items()}
 
@@ -347,6 +331,21 @@ class Race:
     def search(self) -> dict[str, Any]:
         """How rates were searched."""
         return self._searching.as_json()
+
+    @property
+    def decisions(self) -> dict[str, Any]:
+        """What the budget left out."""
+        return self._spending.decisions
+
+    @property
+    def seeds(self) -> int:
+        """Fresh seeds that were begun."""
+        return self._finals.seeds
+
+    @property
+    def stopping(self) -> dict[str, Any] | None:
+        """How the number of seeds was found; None where it was given."""
+        return self._finals.as_json()
 
     @property
     def engine(self) -> dict[str, Any]:

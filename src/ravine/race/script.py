@@ -13,6 +13,8 @@ from ravine.fleet.memory import EVALUATION_BYTES
 from ravine.race._curvature_text import IMPORTS as CURVATURE_IMPORTS
 from ravine.race._curvature_text import curvature_text
 from ravine.race._optimizer_text import OptimizerText, optimizer_text
+from ravine.race._ravine_text import ravine_optimizer_text, ravine_schedule, ravine_task_text
+from ravine.race._schedule_text import ScheduleText, schedule_text
 from ravine.race._source_text import WIDTH, import_block, layout, literal
 from ravine.race._task_text import TaskText, task_text
 from ravine.rules import registry
@@ -21,13 +23,6 @@ from ravine.tasks import Task
 
 if TYPE_CHECKING:
     from ravine.race.recipe import Recipe
-
-SCHEDULES = {
-    "constant": "",
-    "linear": "1.0 - step / STEPS",
-    "cosine": "(1.0 + math.cos(math.pi * (step / STEPS))) / 2.0",
-}
-"""Multiplier of the rate at each step, as text; a test holds these to `ravine.schedules`."""
 
 BATCHES = '''def batches(train):
     """Batches without end: the rows in a new order every epoch, the incomplete last batch dropped."""
@@ -73,10 +68,7 @@ MAIN = '''def main():
 {advance}        if step % PRINT_EVERY == 0:
             print(f"step {{step:6d}}   training loss {{loss.item():.6g}}")
 
-{average}    for name, value in evaluate(model, validation).items():
-        print(f"validation {{name}} {{value:.8g}}   (in the race: {{RACED[name]:.8g}})")
-    if SAVE_TO:
-        torch.save(model.state_dict(), SAVE_TO)
+{ending}
 
 
 if __name__ == "__main__":
@@ -95,31 +87,37 @@ ESTIMATE = """        if step % {interval} == 0:
             optimizer.curvature = curvature(model, {batch}, step + 1)
 """
 
-AVERAGE = "    optimizer.average()  # to the weights to evaluate at, which are not those that are trained\n"
+ENDING = """for name, value in evaluate(model, validation).items():
+    print(f"validation {name} {value:.8g}   (in the race: {RACED[name]:.8g})")
+if SAVE_TO:
+    torch.save(model.state_dict(), SAVE_TO)"""
 
 
-def script(recipe: "Recipe", task: Task) -> str:
+def script(recipe: "Recipe", task: Task, *, with_ravine: bool = False) -> str:
     """The whole text, laid out as `ruff format` would with lines of up to 140 characters.
 
     Args:
         recipe: what to set.
         task: what was raced.
+        with_ravine: whether ravine makes task, optimiser and schedule; else all of it is written out.
 
     Raises:
         InputError: the task was made in Python and stands in no file.
     """
-    text = task_text(task)
+    text = ravine_task_text(task) if with_ravine else task_text(task)
     rule, hypers = registry.resolve(recipe.optimizer, {**recipe.hypers, "lr": recipe.lr})
     dtypes = {parameter.dtype for parameter in task.build(0).parameters()}
     is_narrow = any(torch.promote_types(dtype, torch.float32) != dtype for dtype in dtypes)
-    optimizer = optimizer_text(rule, hypers, is_narrow=is_narrow)
+    optimizer = ravine_optimizer_text(recipe.optimizer, rule, hypers) if with_ravine else optimizer_text(rule, hypers, is_narrow=is_narrow)
+    written = ScheduleText("", ravine_schedule(recipe)) if with_ravine else schedule_text(recipe.schedule, is_warmed=recipe.warmup > 0)
     support = Fleet(task, race_seed=recipe.race_seed).support
     per_row = max(1, 2 * support.footprint.activations // support.footprint.examples)
-    shape = Shape(recipe, task, text, optimizer, support.draws_random, max(1, EVALUATION_BYTES // per_row))
+    shape = Shape(recipe, task, text, optimizer, written.expression, support.draws_random, max(1, EVALUATION_BYTES // per_row))
     sections = [
         shape.constants(),
         *text.sections,
         *optimizer.sections,
+        *([written.section] if written.section else []),
         *shape.curvature(),
         shape.take(),
         *shape.batches(),
@@ -132,7 +130,7 @@ def script(recipe: "Recipe", task: Task) -> str:
         | {"from torch.utils._pytree import tree_map", "from torch.utils._pytree import tree_leaves"},
         body,
     )
-    return f"{_docstring(recipe.heading)}\n\n{imports}\n\n{body}\n"
+    return f"{docstring(recipe.heading)}\n\n{imports}\n\n{body}\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +140,7 @@ class Shape:
     Attributes:
         recipe: what to set.
         task: what is trained.
-        text, optimizer: what the script is made of.
+        text, optimizer, schedule: what the script is made of.
         draws_random: whether a training forward draws random numbers.
         piece: most rows that an evaluation takes at once.
     """
@@ -151,6 +149,7 @@ class Shape:
     task: Task
     text: TaskText
     optimizer: OptimizerText
+    schedule: str
     draws_random: bool
     piece: int
 
@@ -164,6 +163,7 @@ class Shape:
         recipe = self.recipe
         lines = [
             f"STEPS = {recipe.steps}",
+            *([f"WARMUP = {recipe.warmup}  # steps over which the rate rises"] if recipe.warmup else []),
             f"BATCH_SIZE = {recipe.batch_size}" + ("  # all training rows" if self.is_full_batch else ""),
             f"LR = {literal(recipe.lr)}",
             f"DEVICE = {literal(recipe.device)}"
@@ -227,19 +227,27 @@ class Shape:
 
     def main(self) -> str:
         """The training itself."""
-        schedule = SCHEDULES[self.recipe.schedule]
+        schedule = self.schedule
+        scheduler = "ravine.optim.LRScheduler" if schedule.startswith("ravine.") else "torch.optim.lr_scheduler.LambdaLR"
         return MAIN.format(
             data="\n".join(self._data()),
             seed=self.text.seed.format(seed="INIT_SEED"),
             model=self.text.model,
             optimizer=self.optimizer.expression,
-            schedule=f"    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: {schedule})\n" if schedule else "",
+            schedule=f"    schedule = {scheduler}(optimizer, {schedule})\n" if schedule else "",
             loop=textwrap.indent(self._loop(), " " * 4),
             loss=textwrap.indent("\n".join(self._loss()), " " * 8),
             further=self._further(),
-            average=AVERAGE if self.optimizer.averages else "",
+            ending=textwrap.indent(self._ending(), " " * 4),
             advance="        schedule.step()\n" if schedule else "",
         )
+
+    def _ending(self) -> str:
+        """What follows the training."""
+        if not self.optimizer.averages:
+            return ENDING
+        line = self.optimizer.average
+        return "\n".join([line, textwrap.indent(ENDING, " " * 4 if line.endswith(":") else "")])
 
     def _seed(self, purpose: str) -> int:
         return derive(self.recipe.race_seed, self.recipe.seed, purpose)
@@ -329,6 +337,7 @@ def _is_flat(tree: Any) -> bool:
     return type(tree) is tuple and all(isinstance(part, torch.Tensor) for part in tree)
 
 
-def _docstring(paragraphs: tuple[str, ...]) -> str:
+def docstring(paragraphs: tuple[str, ...]) -> str:
+    """Paragraphs as the docstring of a module; tables, which are indented, stay as they are."""
     text = "\n\n".join(part if part.startswith("    ") else textwrap.fill(part, 116, break_long_words=False) for part in paragraphs)
     return '"""' + text.replace("\\", "\\\\").replace('"""', '\\"\\"\\"') + '\n"""'

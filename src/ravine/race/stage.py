@@ -9,8 +9,47 @@ import numpy as np
 from ravine.fleet import Choice, Culled, Diverged, Evaluated, Event, Finished, Lane, LossBlock, Remark, Saved, Snapshots, Started
 from ravine.records import LaneRow, Writer
 
+BATCH_SIZE = "batch_size"
+"""What a lane's hypers call the rows of its steps, where these are not the task's."""
+
 SILENTLY = "silently"
 """How the reason begins where a lane is found to have diverged only after its stage, from its curve as a whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Between a lane's own steps and the race's, which are those of the task's own batch size.
+
+    Attributes:
+        whole: rows of a step of the task.
+        rows: rows of a step of the lane.
+    """
+
+    whole: int
+    rows: int
+
+    @property
+    def is_even(self) -> bool:
+        """Whether they are the same steps."""
+        return self.rows == self.whole
+
+    def own(self, step: int) -> int:
+        """The lane's step at a step of the race."""
+        return step * self.whole // self.rows
+
+    def shared(self, step: int) -> int:
+        """The first step of the race at which the lane has taken so many of its own."""
+        return -(-step * self.rows // self.whole)
+
+
+def pace_of(row: LaneRow, whole: int) -> Pace:
+    """The pace of a lane.
+
+    Args:
+        row: of the record.
+        whole: rows of a step of the task.
+    """
+    return Pace(whole, int(row.hypers.get(BATCH_SIZE, whole)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +132,11 @@ class Scribe:
         writer: the record.
         observer: who else wants to know.
         snapshots: made valid, and removed, in step with the record.
+        rows: of a step of the task; evaluations of lanes with others are entered at the race's steps.
     """
 
-    def __init__(self, writer: Writer, observer: Observer, snapshots: Snapshots | None = None) -> None:
-        self._writer, self._observer, self._snapshots = writer, observer, snapshots
+    def __init__(self, writer: Writer, observer: Observer, snapshots: Snapshots | None = None, rows: int = 1) -> None:
+        self._writer, self._observer, self._snapshots, self._rows = writer, observer, snapshots, rows
         self.traces: dict[int, Trace] = {}
 
     def begin(self, entries: Sequence[Entry]) -> None:
@@ -139,6 +179,10 @@ class Scribe:
         self.traces[lane].diverged_at = step
         self._writer.mark_diverged(lane, step, reason)
 
+    def silent(self, lane: int, step: int, reason: str) -> None:
+        """Mark a lane as diverged since a step of the race."""
+        self.diverged(lane, pace_of(self.traces[lane].row, self._rows).own(step), reason)
+
     def _culled(self, event: Culled) -> None:
         for lane in event.lanes:
             self.traces[lane].culled_at = event.step
@@ -161,12 +205,16 @@ class Scribe:
         ends = (self.traces[lane].culled_at for lane in event.lanes)
         places = [place for place, end in enumerate(ends) if end is None or event.step <= end]
         lanes, values = [event.lanes[place] for place in places], {name: column[places] for name, column in event.values.items()}
-        self._writer.add_evaluation(lanes, event.step, event.split, values)
+        if not lanes:
+            return
+        # Lanes of one event step together, so their batches are of one size.
+        step = pace_of(self.traces[lanes[0]].row, self._rows).shared(event.step)
+        self._writer.add_evaluation(lanes, step, event.split, values)
         for metric, column in values.items():
             for lane, value in zip(lanes, column, strict=True):
                 splits = self.traces[lane].evaluations.setdefault(event.split, {})
                 # As the record keeps it, so that a resumed race reads the same.
-                splits.setdefault(metric, {})[event.step] = float(value) if np.isfinite(value) else float("nan")
+                splits.setdefault(metric, {})[step] = float(value) if np.isfinite(value) else float("nan")
 
     def _finished(self, event: Finished) -> None:
         traces = [self.traces[lane] for lane in event.lanes]

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ravine.race.plan import GRID_STEP, Entrant
+from ravine.race.entrants import Entrant, Setting, Values
+from ravine.race.plan import GRID_STEP
 from ravine.records import MEDIUM, SMALLEST_REGRET, TunedLane, regret, steps_to_target
 
 STUCK_SHARE = 0.01
@@ -35,6 +36,7 @@ class Outcome:
         diverged: whether a loss or parameter stopped being finite, or the loss blew up.
         stuck_since: first evaluation from which the loss stayed at the input-independent loss, if it did to the end.
         is_culled: whether it was stopped at a rung; `value` is what it had there.
+        tuned: what else was tuned.
     """
 
     lr: float
@@ -44,11 +46,17 @@ class Outcome:
     steps: np.ndarray = field(default_factory=lambda: np.empty(0), repr=False)
     values: np.ndarray = field(default_factory=lambda: np.empty(0), repr=False)
     is_culled: bool = False
+    tuned: Values = ()
 
     @property
     def has_finished(self) -> bool:
         """Whether it ran to the end and has a value."""
         return not (self.diverged or self.is_culled) and math.isfinite(self.value)
+
+    @property
+    def setting(self) -> Setting:
+        """The lane's setting."""
+        return Setting(self.lr, self.tuned)
 
 
 def stuck_since(steps: np.ndarray, losses: np.ndarray, baseline: float | None) -> int | None:
@@ -64,6 +72,52 @@ def stuck_since(steps: np.ndarray, losses: np.ndarray, baseline: float | None) -
     away = np.flatnonzero(late & ~near)
     first = int(away[-1]) + 1 if len(away) else int(np.argmax(late))
     return int(steps[first]) if len(steps) - first >= 2 else None
+
+
+def ordered(outcomes: Sequence[Outcome], sign: float) -> list[Outcome]:
+    """Lanes that finished, best first.
+
+    Final values of less regret apart from the best than `SMALLEST_REGRET` are equal; among them the lane that was
+    first within `MEDIUM` of it comes first. The ranking asks for both, final value and time-to-target, and a
+    rate picked by a final value's last digits would lose on time by luck.
+
+    Args:
+        outcomes: any order.
+        sign: -1 where higher is better.
+    """
+    finite = [o for o in outcomes if o.has_finished]
+    if not finite:
+        return []
+    best = min(sign * o.value for o in finite)
+    initial = _initial(finite, best, sign)
+    target = best + MEDIUM * (initial - best)
+
+    def key(outcome: Outcome) -> tuple[bool, float, float, float]:
+        value = sign * outcome.value
+        is_equal = value == best or bool(regret(value, best=best, initial=initial) <= SMALLEST_REGRET)
+        time = steps_to_target(outcome.steps, sign * outcome.values, target) if is_equal and len(outcome.values) else math.inf
+        return not is_equal, time, value, outcome.lr
+
+    return sorted(finite, key=key)
+
+
+def better_at_their_rung(outcomes: Sequence[Outcome], sign: float) -> list[Outcome]:
+    """Culled lanes, two at most, that were better at their rung than anything that went on was in the end.
+
+    Then all survivors diverged or collapsed later. Arguments as for `ordered`.
+    """
+    culled = [o for o in outcomes if o.is_culled and math.isfinite(o.value)]
+    finished = ordered(outcomes, sign)
+    if finished:
+        best = min(sign * o.value for o in finished)
+        initial = _initial(finished, best, sign)
+        culled = [o for o in culled if best - sign * o.value > SMALLEST_REGRET * max(0.0, initial - sign * o.value)]
+    return sorted(culled, key=lambda o: (sign * o.value, o.lr))[:FINAL_RATES]
+
+
+def _initial(outcomes: Sequence[Outcome], otherwise: float, sign: float) -> float:
+    starts = [sign * float(o.values[0]) for o in outcomes if len(o.values) and math.isfinite(o.values[0])]
+    return float(np.median(starts)) if starts else otherwise
 
 
 class RateSearch:
@@ -94,53 +148,32 @@ class RateSearch:
         order = self._order()
         return order[0].lr if order else None
 
+    @property
+    def outcomes(self) -> list[Outcome]:
+        """What became of its rates, in the order in which they ran."""
+        return list(self._outcomes.values())
+
     def _order(self) -> list[Outcome]:
-        """Lanes that finished, best first.
-
-        Final values of less regret apart from the best than `SMALLEST_REGRET` are equal; among them the lane that was
-        first within `MEDIUM` of it comes first. The ranking asks for both, final value and time-to-target, and a
-        rate picked by a final value's last digits would lose on time by luck.
-        """
-        finite = [o for o in self._outcomes.values() if o.has_finished]
-        if not finite:
-            return []
-        best = min(self._sign * o.value for o in finite)
-        initial = self._initial(finite, best)
-        target = best + MEDIUM * (initial - best)
-
-        def key(outcome: Outcome) -> tuple[bool, float, float, float]:
-            value = self._sign * outcome.value
-            is_equal = value == best or bool(regret(value, best=best, initial=initial) <= SMALLEST_REGRET)
-            time = steps_to_target(outcome.steps, self._sign * outcome.values, target) if is_equal and len(outcome.values) else math.inf
-            return not is_equal, time, value, outcome.lr
-
-        return sorted(finite, key=key)
-
-    def _initial(self, outcomes: Sequence[Outcome], otherwise: float) -> float:
-        starts = [self._sign * float(o.values[0]) for o in outcomes if len(o.values) and math.isfinite(o.values[0])]
-        return float(np.median(starts)) if starts else otherwise
+        return ordered(self.outcomes, self._sign)
 
     def rescue(self) -> tuple[float, ...]:
-        """Culled rates that must be run to the end after all, ascending.
+        """Culled rates that must be run to the end after all, ascending: those below the best, and those better at their rung."""
+        better = better_at_their_rung(self.outcomes, self._sign)
+        return tuple(sorted({*self.below(self.best), *(o.lr for o in better)}))
 
-        Those below the best, two at most, where nothing below it went on: it sits at the end of what is known. And those,
-        two at most, that were better at their rung than anything that went on was in the end: all survivors diverged or
-        collapsed later.
-        """
-        culled = [o for o in self._outcomes.values() if o.is_culled and math.isfinite(o.value)]
-        finished, lower = self._order(), list[float]()
-        if finished:
-            best = min(self._sign * o.value for o in finished)
-            initial = self._initial(finished, best)
-            below = sorted((o for o in self._outcomes.values() if o.lr < finished[0].lr), key=lambda o: -o.lr)
-            lower = [o.lr for o in itertools.takewhile(lambda o: o.is_culled, below)][:EXTENSION]
-            culled = [o for o in culled if best - self._sign * o.value > SMALLEST_REGRET * max(0.0, initial - self._sign * o.value)]
-        better = [o.lr for o in sorted(culled, key=lambda o: (self._sign * o.value, o.lr))][:FINAL_RATES]
-        return tuple(sorted({*lower, *better}))
+    def below(self, best: float | None) -> list[float]:
+        """The two culled rates below the best, where nothing below it went on: it sits at the end of what is known."""
+        if best is None:
+            return []
+        lower = sorted((o for o in self.outcomes if o.lr < best), key=lambda o: -o.lr)
+        return [o.lr for o in itertools.takewhile(lambda o: o.is_culled, lower)][:EXTENSION]
 
     def refinement(self) -> tuple[float, ...]:
         """Rates just below and just above the best; none for rates that the user gave, and where none finished."""
-        best = self.best
+        return self.refine(self.best)
+
+    def refine(self, best: float | None) -> tuple[float, ...]:
+        """The same around a rate that is the best of more than these."""
         if not self._extends or best is None:
             return ()
         self.refined = (best / REFINEMENT, best * REFINEMENT)
@@ -151,12 +184,16 @@ class RateSearch:
 
         Where every lane diverged, the grid grows downwards.
         """
+        return self.extend(self.best)
+
+    def extend(self, best: float | None) -> tuple[float, ...]:
+        """The same where a rate is the best of more than these."""
         if not self._extends or self._extended:
             return ()
         low, high = min(self._outcomes), max(self._outcomes)
-        if self.best is None or self.best == low:
+        if best is None or best == low:
             rates = tuple(low / GRID_STEP**power for power in range(EXTENSION, 0, -1))
-        elif self.best == high:
+        elif best == high:
             rates = tuple(high * GRID_STEP**power for power in range(1, EXTENSION + 1))
         else:
             return ()
@@ -186,6 +223,6 @@ class RateSearch:
         """The outcomes in the form that the ranking reads, ascending in rate."""
         silent = self.silent_divergences()
         return [
-            TunedLane(self.entrant.label, o.lr, o.value, o.diverged, o.lr in silent, o.is_culled, o.lr in self.refined)
+            TunedLane(self.entrant.label, o.lr, o.value, o.diverged, o.lr in silent, o.is_culled, o.lr in self.refined, o.tuned)
             for o in sorted(self._outcomes.values(), key=lambda o: o.lr)
         ]

@@ -2,7 +2,7 @@
 
 from ravine.records.comparison import Pair
 from ravine.records.entrants import FinalLane, TunedLane
-from ravine.records.ranking import Cost, Ranking, RankingSettings, is_fragile, rank
+from ravine.records.ranking import ALPHA, Cost, Ranking, RankingSettings, is_fragile, rank
 from ravine.records.reader import Record, open_record
 from ravine.records.rows import Evaluations, Final, Lane, LaneRow, RankedEntrant, Steps
 from ravine.records.schema import SCHEMA
@@ -20,6 +20,7 @@ from ravine.records.store import Writer, create, resume
 from ravine.records.targets import MEDIUM, SMALLEST_REGRET, Targets, regret
 
 __all__ = [
+    "ALPHA",
     "MEDIUM",
     "SCHEMA",
     "SMALLEST_REGRET",

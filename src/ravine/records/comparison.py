@@ -124,20 +124,28 @@ def _shared(a: Contestant, b: Contestant) -> tuple[list[int], list[int]]:
     return [a.seeds.index(seed) for seed in seeds], [b.seeds.index(seed) for seed in seeds]
 
 
-def _time_difference(a: Contestant, b: Contestant, scale: Scale) -> Difference:
+def time_differences(a: Contestant, b: Contestant, scale: Scale) -> tuple[np.ndarray, np.ndarray]:
+    """`b` less `a` in log steps-to-target on the seeds that both ran, and the standard deviation of each one's own measurement."""
     mine, theirs = _shared(a, b)
     first, second = restricted(a.times[mine], scale), restricted(b.times[theirs], scale)
-    differences = np.log(second) - np.log(first)
-    if _is_one_sample(a, b):
-        return one_sample(differences)
     # A time lies anywhere between two evaluations: a uniform spread of the interval over the root of 12, relative to the time.
     spread = [np.array([scale.rounding.get(float(t), scale.interval) / t for t in times]) / math.sqrt(12) for times in (first, second)]
-    return paired_difference(differences, resolution=np.hypot(*spread))
+    return np.log(second) - np.log(first), np.hypot(*spread)
+
+
+def final_differences(a: Contestant, b: Contestant) -> np.ndarray:
+    """`b` less `a` in the final metric on the seeds that both ran."""
+    mine, theirs = _shared(a, b)
+    return np.asarray(b.finals[theirs] - a.finals[mine])
+
+
+def _time_difference(a: Contestant, b: Contestant, scale: Scale) -> Difference:
+    differences, resolution = time_differences(a, b, scale)
+    return one_sample(differences) if _is_one_sample(a, b) else paired_difference(differences, resolution=resolution)
 
 
 def _final_difference(a: Contestant, b: Contestant) -> Difference:
-    mine, theirs = _shared(a, b)
-    differences = b.finals[theirs] - a.finals[mine]
+    differences = final_differences(a, b)
     return one_sample(differences) if _is_one_sample(a, b) else paired_difference(differences)
 
 

@@ -25,6 +25,7 @@ class FinalLane:
         diverged: whether it diverged; then it never counts as having reached a target.
         values: ranking metric on the ranking split over the whole step grid.
         validation_final: ranking metric on the validation split at the last step.
+        tuned: what was tuned besides the rate, as (name, value).
     """
 
     optimizer: str
@@ -33,6 +34,7 @@ class FinalLane:
     diverged: bool
     values: np.ndarray
     validation_final: float
+    tuned: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,7 @@ class TunedLane:
         stuck: whether it stayed at the input-independent loss.
         culled: whether it was stopped at a rung; `value` is what it had there.
         refined: whether it lies between the rates of the grid, close to the best of them.
+        tuned: what was tuned besides the rate, as (name, value).
     """
 
     optimizer: str
@@ -56,6 +59,7 @@ class TunedLane:
     stuck: bool
     culled: bool = False
     refined: bool = False
+    tuned: tuple[tuple[str, float], ...] = ()
 
     @property
     def has_finished(self) -> bool:
@@ -65,7 +69,7 @@ class TunedLane:
 
 @dataclass(frozen=True, slots=True)
 class Cohort:
-    """The fresh seeds of one optimiser at one rate, with the metric turned so that lower is better.
+    """The fresh seeds of one optimiser at one setting, with the metric turned so that lower is better.
 
     Attributes:
         optimizer: registry name.
@@ -75,6 +79,7 @@ class Cohort:
         finals: its last column; infinite where a lane is lost: it diverged, or its last value is not finite.
         validation: metric on the validation split at the last step; infinite where a lane is lost.
         num_diverged: number of seeds that diverged.
+        tuned: what was tuned besides the rate, as (name, value).
     """
 
     optimizer: str
@@ -84,6 +89,7 @@ class Cohort:
     finals: np.ndarray
     validation: np.ndarray
     num_diverged: int
+    tuned: tuple[tuple[str, float], ...] = ()
 
     @property
     def num_lost(self) -> int:
@@ -104,19 +110,19 @@ class Cohort:
 
 
 def chosen_cohorts(lanes: Iterable[FinalLane], *, sign: float) -> list[Cohort]:
-    """Each optimiser at the better of its final rates: fewer lost seeds first, then the better mean validation value.
+    """Each optimiser at the better of its final settings: fewer lost seeds first, then the better mean validation value.
 
-    A difference of less regret than `SMALLEST_REGRET` is none: then the rate that comes first in `lanes` is kept, which
+    A difference of less regret than `SMALLEST_REGRET` is none: then the setting that comes first in `lanes` is kept, which
     tuning put first.
 
     Args:
-        lanes: all lanes of the final stage; of each optimiser's rates the one that tuning preferred first.
+        lanes: all lanes of the final stage; of each optimiser's settings the one that tuning preferred first.
         sign: -1 where higher is better.
     """
-    groups: dict[str, dict[float, list[FinalLane]]] = {}
+    groups: dict[str, dict[object, list[FinalLane]]] = {}
     for lane in lanes:
-        groups.setdefault(lane.optimizer, {}).setdefault(lane.lr, []).append(lane)
-    return [_better([_cohort(group, sign) for group in rates.values()]) for rates in groups.values()]
+        groups.setdefault(lane.optimizer, {}).setdefault((lane.lr, lane.tuned), []).append(lane)
+    return [_better([_cohort(group, sign) for group in settings.values()]) for settings in groups.values()]
 
 
 def _better(cohorts: Sequence[Cohort]) -> Cohort:
@@ -139,7 +145,7 @@ def _cohort(lanes: Sequence[FinalLane], sign: float) -> Cohort:
     validation = np.where(lost | np.isnan(validation), np.inf, validation)
     finals = np.where(lost, np.inf, curves[:, -1])
     seeds = tuple(lane.seed for lane in ordered)
-    return Cohort(ordered[0].optimizer, ordered[0].lr, seeds, curves, finals, validation, int(diverged.sum()))
+    return Cohort(ordered[0].optimizer, ordered[0].lr, seeds, curves, finals, validation, int(diverged.sum()), ordered[0].tuned)
 
 
 def _mean_validation(cohort: Cohort) -> float:

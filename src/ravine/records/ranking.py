@@ -52,6 +52,7 @@ class RankingSettings:
         reference: entrant that the targets are taken from; None for "adamw" where it was raced, else the first.
         alpha: bound on the chance of any false difference in the whole race.
         cost: by entrant.
+        schedules: name of the schedule by entrant, for the ranking's rows.
     """
 
     eval_steps: Sequence[int]
@@ -61,6 +62,7 @@ class RankingSettings:
     reference: str | None = None
     alpha: float = ALPHA
     cost: Mapping[str, Cost] = field(default_factory=dict)
+    schedules: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,8 @@ class Ranking:
         pairs: every two entrants compared, in the order of the ranking.
         notes: sentences that must stand beside the ranking.
         recommended: the entrant to recommend; None where no entrant got better than its initial value.
+        contestants: what the comparison saw of each, in the same order.
+        scale: the yardsticks of the comparison.
     """
 
     entrants: list[RankedEntrant]
@@ -80,6 +84,8 @@ class Ranking:
     pairs: list[Pair]
     notes: list[str]
     recommended: RankedEntrant | None
+    contestants: tuple[Contestant, ...]
+    scale: Scale
 
 
 def rank(tuned: Sequence[TunedLane], final: Sequence[FinalLane], settings: RankingSettings) -> Ranking:
@@ -108,7 +114,7 @@ def rank(tuned: Sequence[TunedLane], final: Sequence[FinalLane], settings: Ranki
     entrants = []
     for position, contestant in enumerate(contestants, 1):
         name = contestant.optimizer
-        own = [lane for lane in tuned if lane.optimizer == name]
+        own = [lane for lane in tuned if lane.optimizer == name and lane.tuned == cohorts[name].tuned]
         entrants.append(
             RankedEntrant(
                 rank=position,
@@ -120,11 +126,14 @@ def rank(tuned: Sequence[TunedLane], final: Sequence[FinalLane], settings: Ranki
                 diverges_at_lr=diverges_at_lr(own, above=cohorts[name].lr),
                 steps_to_target=_steps(contestant),
                 final=_final(cohorts[name], settings.metric, sign),
+                schedule=settings.schedules.get(name, ""),
+                hypers=dict(cohorts[name].tuned),
                 **_cost(settings, name),
             )
         )
     notes = _notes(entrants, cohorts, targets, scale, settings)
-    return Ranking(entrants, targets.times(sign), pairs, notes, _recommended(entrants, contestants, scale, settings))
+    recommended = _recommended(entrants, contestants, scale, settings)
+    return Ranking(entrants, targets.times(sign), pairs, notes, recommended, tuple(contestants), scale)
 
 
 def is_fragile(entrant: RankedEntrant) -> bool:

@@ -5,7 +5,9 @@ import os
 import shutil
 import sqlite3
 import tempfile
+import uuid
 from collections.abc import Sequence
+from contextlib import closing, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -14,7 +16,7 @@ import numpy as np
 
 from ravine.base.errors import RecordError
 from ravine.records.rows import Evaluations, Lane, RankedEntrant
-from ravine.records.schema import check_version, clear_errors
+from ravine.records.schema import ADDED, check_version, clear_errors, ranking_columns
 
 
 def open_record(path: str | os.PathLike[str]) -> "Record":
@@ -37,9 +39,9 @@ class Record:
     """
 
     def __init__(self, path: Path) -> None:
-        if path.is_dir():
+        if os.path.isdir(path):
             raise RecordError(f"{path} is a folder; give the record in it, a file that ends in .ravine.")
-        if not path.is_file():
+        if not os.path.isfile(path):
             raise RecordError(f"{path} does not exist; give a file that `ravine race --out` wrote.")
         self.path = path
         self._copy: tempfile.TemporaryDirectory[str] | None = None
@@ -62,6 +64,30 @@ class Record:
         self._connection.close()
         if self._copy is not None:
             self._copy.cleanup()
+
+    def copy(self, path: str | os.PathLike[str]) -> Path:
+        """Write a whole copy as of the writer's last flush, also while the race runs; copying the file alone may give less of it.
+
+        Args:
+            path: the copy, which must not exist.
+
+        Raises:
+            RecordError: it exists or cannot be written.
+        """
+        target = Path(path)
+        if os.path.lexists(target):
+            raise RecordError(f"{target} exists; give the copy another name.")
+        draft = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}")
+        try:
+            with clear_errors(target, "written"):
+                with closing(sqlite3.connect(draft)) as connection:
+                    self._connection.backup(connection)
+                draft.replace(target)
+        finally:
+            for ending in ("", "-wal", "-shm", "-journal"):
+                with suppress(OSError):
+                    draft.with_name(draft.name + ending).unlink(missing_ok=True)
+        return target
 
     @property
     def meta(self) -> dict[str, Any]:
@@ -124,12 +150,15 @@ class Record:
 
     def ranking(self) -> list[RankedEntrant]:
         """The ranking, best first; empty while the race runs."""
-        names = list(RankedEntrant.__dataclass_fields__)
+        with clear_errors(self.path, "read"):
+            there = ranking_columns(self._connection)
+        names = [name for name in RankedEntrant.__dataclass_fields__ if name not in ADDED or name in there]
         rows = self._rows(f"SELECT {', '.join(names)} FROM ranking ORDER BY rank")
         found = []
         for row in rows:
             fields = dict(zip(names, row, strict=True))
-            fields |= {name: self._json(fields[name]) for name in ("tied_with", "steps_to_target", "final")}
+            nested = ("tied_with", "steps_to_target", "final", "hypers")
+            fields |= {name: self._json(fields[name]) for name in nested if name in fields}
             found.append(RankedEntrant.from_json(fields | {"at_grid_edge": bool(fields["at_grid_edge"])}))
         return found
 

@@ -19,7 +19,7 @@ class LaneRow:
         lr: peak learning rate.
         schedule: registry name of the schedule.
         seed: lane seed; 0 while tuning, fresh seeds from 1 in the final.
-        hypers: the other hypers, by torch's names.
+        hypers: the other hypers by symbol, and what else was tuned: "warmup", a share of the horizon, and "batch_size".
     """
 
     lane: int
@@ -29,6 +29,14 @@ class LaneRow:
     schedule: str
     seed: int
     hypers: Mapping[str, Any] = field(default_factory=dict)
+
+    def value(self, name: str) -> Any:
+        """What was tuned under a name; weight decay is the hyper `l2` where a rule has it coupled."""
+        return self.hypers["l2" if name == "weight_decay" and name not in self.hypers else name]
+
+    def is_set(self, lr: float, hypers: Mapping[str, float]) -> bool:
+        """Whether it ran at this rate, with these values of what else was tuned."""
+        return self.lr == lr and all(self.value(name) == value for name, value in hypers.items())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +140,8 @@ class RankedEntrant:
         bytes_per_parameter: memory for weight, gradient and optimiser state.
         gradients_per_step: gradient evaluations a step.
         seconds_per_step: measured time of one step of one lane.
+        schedule: registry name of its schedule; empty in records from before entrants had one each.
+        hypers: what was tuned besides the rate, by name; empty where nothing was.
     """
 
     rank: int
@@ -146,11 +156,14 @@ class RankedEntrant:
     bytes_per_parameter: float | None
     gradients_per_step: float | None
     seconds_per_step: float | None
+    schedule: str = ""
+    hypers: Mapping[str, float] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """The row as `ravine show --json` prints it; numbers that are not finite become None."""
         row = {name: getattr(self, name) for name in self.__dataclass_fields__}
         row["tied_with"] = list(self.tied_with)
+        row["hypers"] = {name: finite(value) for name, value in self.hypers.items()}
         for name in ("steps_to_target", "final"):
             part = row[name]
             row[name] = {inner: finite(getattr(part, inner)) for inner in part.__dataclass_fields__}

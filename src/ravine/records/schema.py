@@ -78,13 +78,24 @@ CREATE TABLE ranking (
     final TEXT NOT NULL,            -- JSON: metric, mean, low, high
     bytes_per_parameter REAL,
     gradients_per_step REAL,
-    seconds_per_step REAL
+    seconds_per_step REAL,
+    schedule TEXT NOT NULL DEFAULT '',
+    hypers TEXT NOT NULL DEFAULT '{}'  -- JSON object: what was tuned besides the rate
 );
 
 CREATE VIEW evaluation_rows AS
 SELECT e.lane, l.stage, l.optimizer, l.lr, l.schedule, l.seed, e.step, s.name AS split, m.name AS metric, e.value
 FROM evaluations AS e JOIN lanes AS l USING (lane) JOIN splits AS s USING (split) JOIN metrics AS m USING (metric);
 """
+
+
+ADDED = {"schedule": "TEXT NOT NULL DEFAULT ''", "hypers": "TEXT NOT NULL DEFAULT '{}'"}
+"""Columns of `ranking` that a record of this schema from before there were any such facts lacks."""
+
+
+def ranking_columns(connection: sqlite3.Connection) -> set[str]:
+    """Columns that a record's ranking has."""
+    return {row[1] for row in connection.execute("PRAGMA table_info(ranking)")}
 
 
 def initialise(path: Path) -> None:
@@ -124,18 +135,30 @@ def clear_errors(path: Path, doing: str) -> Iterator[None]:
 
     Args:
         path: the record.
-        doing: "read" or "written", as it stands after "cannot be".
+        doing: "read", "written" or "extended", as it stands after "cannot be"; the last is said of a race under way.
     """
     try:
         yield
     except sqlite3.OperationalError as error:
         if "locked" in str(error):
-            raise RecordError(f"{path} is being written by another ravine; wait until it ends, or give another --out.") from error
-        raise RecordError(f"{path} cannot be {doing}: {error}; check the folder, its permissions and the free space.") from error
+            raise being_written(path) from error
+        raise RecordError(_refused(path, doing, str(error))) from error
     except sqlite3.DatabaseError as error:
         if "not a database" in str(error):
             raise RecordError(f"{path} is not a ravine record; give a file that `ravine race --out` wrote.") from error
         raise RecordError(f"{path} is damaged: {error}; restore it from a copy or run the race again.") from error
     except OSError as error:
         reason = error.strerror or str(error)
-        raise RecordError(f"{path} cannot be {doing}: {reason}; check the folder, its permissions and the free space.") from error
+        raise RecordError(_refused(path, doing, reason)) from error
+
+
+def being_written(path: Path) -> RecordError:
+    """What a second writer is told."""
+    return RecordError(f"{path} is being written by another ravine; wait until it ends, or give another --out.")
+
+
+def _refused(path: Path, doing: str, reason: str) -> str:
+    if doing == "extended":
+        kept = "it holds what was done until then. Check the free space and the folder, and give the same command with --resume"
+        return f"{path} cannot be written any further: {reason}; {kept}."
+    return f"{path} cannot be {doing}: {reason}; check the folder, its permissions and the free space."

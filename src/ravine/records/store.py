@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import sqlite3
+import time
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,9 +14,19 @@ from types import TracebackType
 import numpy as np
 
 from ravine.base.errors import InputError, RecordError
+from ravine.records import _ownership
 from ravine.records._blocks import LossBlocks
 from ravine.records.rows import LaneRow, RankedEntrant, finite
-from ravine.records.schema import check_version, clear_errors, initialise
+from ravine.records.schema import ADDED, check_version, clear_errors, initialise, ranking_columns
+
+OPENING_S = 1.0
+"""Seconds that opening waits for another writer to end."""
+
+PATIENCE_S = 30.0
+"""Seconds that a race under way waits for another process that holds the record for a moment."""
+
+CHECKPOINT_S = 5.0
+"""Seconds after which what was flushed is folded into the file itself, for those who copy that alone."""
 
 
 def create(path: str | os.PathLike[str], *, force: bool = False) -> "Writer":
@@ -31,7 +42,8 @@ def create(path: str | os.PathLike[str], *, force: bool = False) -> "Writer":
         RecordError: the file exists and may not be replaced, or cannot be written.
     """
     target = Path(path)
-    _check_target(target, force=force)
+    with clear_errors(target, "written"):  # where not even asking for it is answered: a name that is too long
+        _check_target(target, force=force)
     draft = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}")
     try:
         with clear_errors(target, "written"):
@@ -86,17 +98,22 @@ class Writer:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._is_closed = False
+        self._is_closed, self._is_named, self._checkpointed = False, False, time.monotonic()
         self._blocks = LossBlocks()
         self._names: dict[tuple[str, str], int] = {}
         with clear_errors(path, "written"):
             # No file is created here: a path that vanished meanwhile is an error, not an empty database.
-            self._connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, timeout=1.0)
+            self._connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=rw", uri=True, isolation_level=None, timeout=OPENING_S)
             try:
                 check_version(self._connection, path)
                 # A killed process loses nothing that was committed; NORMAL only risks the last commits in a power cut, never the file.
                 self._connection.execute("PRAGMA synchronous = NORMAL")
-                self._connection.execute("BEGIN IMMEDIATE")
+                # The log is folded in by `flush`, seldom: a copy of the file that is taken meanwhile is torn.
+                self._connection.execute("PRAGMA wal_autocheckpoint = 0")
+                self._begin()
+                _ownership.check_alone(self._connection, path)
+                # From now on a flush may wait for whoever looks in during the moment that it gives up the lock.
+                self._connection.execute(f"PRAGMA busy_timeout = {round(1000 * PATIENCE_S)}")
                 for table, key in (("splits", "split"), ("metrics", "metric")):
                     rows = self._connection.execute(f"SELECT name, {key} FROM {table}")
                     self._names.update({(table, name): number for name, number in rows})
@@ -151,19 +168,21 @@ class Writer:
         sql = "UPDATE lanes SET status = CASE WHEN status IN ('diverged', 'culled') THEN status ELSE 'running' END, mode = ? WHERE lane = ?"
         self._write(sql, [(mode, lane) for lane in lanes])
 
-    def rewind_lanes(self, lanes: Sequence[int], step: int) -> None:
+    def rewind_lanes(self, lanes: Sequence[int], step: int, *, evaluated: int | None = None) -> None:
         """Forget what lanes did after `step` steps: later losses, evaluations, divergences and culls.
 
         Args:
             lanes: lanes under way; they go on with the loss of step `step`, counted from 0.
             step: steps that stay.
+            evaluated: the same in the steps at which they are evaluated, if these are others.
         """
+        last = step if evaluated is None else evaluated
         for lane in lanes:
             sql = "SELECT first_step, data FROM losses WHERE lane = ? AND first_step < ? ORDER BY first_step DESC LIMIT 1"
             begun = self._connection.execute(sql, (lane, step)).fetchone()
             first = step if begun is None else begun[0]
             self._write("DELETE FROM losses WHERE lane = ? AND first_step >= ?", [(lane, first)])
-            self._write("DELETE FROM evaluations WHERE lane = ? AND step > ?", [(lane, step)])
+            self._write("DELETE FROM evaluations WHERE lane = ? AND step > ?", [(lane, last)])
             self._blocks.forget([lane])
             if begun is not None:
                 kept = np.frombuffer(begun[1], dtype="<f4")[: step - first]
@@ -239,17 +258,28 @@ class Writer:
         values = []
         for row in rows:
             fields = row.as_json()
-            nested = {name: json.dumps(fields[name], allow_nan=False) for name in ("tied_with", "steps_to_target", "final")}
+            nested = {name: json.dumps(fields[name], allow_nan=False) for name in ("tied_with", "steps_to_target", "final", "hypers")}
             values.append(fields | nested | {"at_grid_edge": int(row.at_grid_edge)})
+        with clear_errors(self.path, "written"):
+            for column in ADDED.keys() - ranking_columns(self._connection):
+                self._connection.execute(f"ALTER TABLE ranking ADD COLUMN {column} {ADDED[column]}")
         self._write("DELETE FROM ranking", [()])
         names = list(RankedEntrant.__dataclass_fields__)
         self._write(f"INSERT INTO ranking ({', '.join(names)}) VALUES ({', '.join(f':{name}' for name in names)})", values)
 
     def flush(self) -> None:
         """Commit everything given so far, begun blocks of losses included; from here on readers see it and a kill cannot lose it."""
+        with clear_errors(self.path, "extended"):
+            if not self._is_named:
+                _ownership.enter(self._connection)
+                self._is_named = True
         self._commit()
-        with clear_errors(self.path, "written"):
-            self._connection.execute("BEGIN IMMEDIATE")
+        with clear_errors(self.path, "extended"):
+            now = time.monotonic()
+            if now - self._checkpointed >= CHECKPOINT_S:
+                self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+                self._checkpointed = now
+            self._begin()
 
     def close(self) -> None:
         """Flush and fold the log into the file, so that one file remains unless a reader has it open; a second call does nothing."""
@@ -257,8 +287,11 @@ class Writer:
             return
         self._is_closed = True
         try:
+            with clear_errors(self.path, "extended"):
+                if self._is_named and self._connection.in_transaction:
+                    _ownership.leave(self._connection)
             self._commit()
-            with clear_errors(self.path, "written"):
+            with clear_errors(self.path, "extended"):
                 self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         finally:
             self._connection.close()
@@ -267,11 +300,14 @@ class Writer:
         self._write_losses(self._blocks.unfinished())
         # An interrupt can strike between COMMIT and BEGIN; what follows must still close cleanly.
         if self._connection.in_transaction:
-            with clear_errors(self.path, "written"):
+            with clear_errors(self.path, "extended"):
                 self._connection.execute("COMMIT")
 
+    def _begin(self) -> None:
+        self._connection.execute("BEGIN IMMEDIATE")
+
     def _write(self, sql: str, rows: Iterable[Sequence[object] | Mapping[str, object]]) -> None:
-        with clear_errors(self.path, "written"):
+        with clear_errors(self.path, "extended"):
             self._connection.executemany(sql, rows)
 
     def _write_losses(self, blocks: Iterable[tuple[int, int, bytes]]) -> None:

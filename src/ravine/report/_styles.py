@@ -1,4 +1,4 @@
-"""Colours and dashes: fixed per optimiser name, so that adam looks the same in every figure, and told apart without colour vision."""
+"""Colours, dashes and marks: fixed per optimiser name, so that adam looks the same in every figure, told apart without colour vision."""
 
 import hashlib
 from collections.abc import Sequence
@@ -6,8 +6,14 @@ from dataclasses import dataclass
 
 from ravine.base._checks import unknown_name
 
-# Okabe and Ito's colours without the yellow, which white paper swallows; "ink" stands for their black.
-_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "ink", "#8C8C8C")
+# Okabe and Ito's colours without the yellow; "ink" stands for their black. On white, three of them are darker than theirs: lines need a
+# contrast of 3 with the paper.
+_COLORS = {
+    "light": ("#0072B2", "#D55E00", "#009E73", "#C06A9B", "#A98600", "#2F93CF", "ink", "#8A8A8A"),
+    "dark": ("#0A85CA", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "ink", "#8C8C8C"),
+}
+# A cross stands for divergence and a plain circle for a lane that ended early.
+_MARKS = ("o", "s", "^", "D", "v", "P", "X", "h")
 _DASHES: tuple[tuple[int, tuple[float, ...] | None], ...] = (
     (0, None),
     (0, (5, 1.5)),
@@ -27,10 +33,12 @@ class Style:
     Attributes:
         color: a colour that matplotlib knows.
         dash: matplotlib's (offset, on-off sequence); None in place of the sequence is solid.
+        mark: matplotlib's marker of a single point.
     """
 
     color: str
     dash: tuple[int, tuple[float, ...] | None]
+    mark: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +50,20 @@ class Theme:
         ink: text, and the curve whose colour is "ink".
         faint: axes and the target.
         grid: grid lines.
+        colors: of the curves.
     """
 
     paper: str
     ink: str
     faint: str
     grid: str
+    colors: tuple[str, ...]
 
 
-_THEMES = {"light": Theme("#ffffff", "#1a1a1a", "#767676", "#ececec"), "dark": Theme("#14171a", "#ececec", "#8f979e", "#2a2f34")}
+_THEMES = {
+    "light": Theme("#ffffff", "#1a1a1a", "#767676", "#ececec", _COLORS["light"]),
+    "dark": Theme("#14171a", "#ececec", "#8f979e", "#2a2f34", _COLORS["dark"]),
+}
 
 
 def theme_named(name: str) -> Theme:
@@ -72,11 +85,11 @@ def styles(names: Sequence[str], theme: Theme) -> dict[str, Style]:
         is_usual = name.partition("#")[0] in _KNOWN
         # A usual name keeps its colour at any price; another one had rather have a colour of its own.
         if not is_usual:
-            free = [turn for turn in range(len(_COLORS)) if (color + turn) % len(_COLORS) not in {used for used, _ in taken}]
-            color = (color + min(free, default=0)) % len(_COLORS)
+            free = [turn for turn in range(len(_MARKS)) if (color + turn) % len(_MARKS) not in {used for used, _ in taken}]
+            color = (color + min(free, default=0)) % len(_MARKS)
         dash = next((turned for turn in range(len(_DASHES)) if (color, turned := (dash + turn) % len(_DASHES)) not in taken), dash)
         taken.add((color, dash))
-        found[name] = Style(theme.ink if _COLORS[color] == "ink" else _COLORS[color], _DASHES[dash])
+        found[name] = Style(theme.ink if theme.colors[color] == "ink" else theme.colors[color], _DASHES[dash], _MARKS[color])
     return {name: found[name] for name in names}
 
 
@@ -87,4 +100,4 @@ def _slot(name: str) -> tuple[int, int]:
         index = _KNOWN.index(base)
         return index, _KNOWN_DASHES[index]
     digest = hashlib.blake2b(base.encode(), digest_size=2).digest()
-    return digest[0] % len(_COLORS), digest[1] % len(_DASHES)
+    return digest[0] % len(_MARKS), digest[1] % len(_DASHES)

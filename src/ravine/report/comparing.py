@@ -15,7 +15,7 @@ from ravine.report.tables import WIDTH, empty_table, final_text, rendered, steps
 from ravine.report.wording import listed, rate
 
 COMPARISON_SCHEMA = 1
-_RESULTS = {"budget_gradients", "gradients_by_optimizer", "target", "engine", "search"}
+_RESULTS = {"budget_gradients", "gradients_by_optimizer", "target", "engine", "search", "stopping"}
 """Parts of a protocol that say what came of it, or how it was carried out."""
 
 

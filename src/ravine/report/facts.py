@@ -89,7 +89,8 @@ class Facts:
 
     def final_lanes(self, entrant: RankedEntrant) -> list[Lane]:
         """The fresh seeds that `entrant` was ranked by."""
-        return [lane for lane in self.lanes if lane.stage == "final" and lane.optimizer == entrant.optimizer and lane.lr == entrant.lr]
+        own = (lane for lane in self.lanes if lane.stage == "final" and lane.optimizer == entrant.optimizer)
+        return [lane for lane in own if lane.is_set(entrant.lr, entrant.hypers)]
 
 
 def read_facts(record: Record) -> Facts:

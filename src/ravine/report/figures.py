@@ -3,7 +3,7 @@
 import io
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
 from ravine.base.errors import InputError
@@ -26,6 +27,7 @@ HEADROOM = 2.0
 CULLED_ALPHA = 0.45
 # Share of the right panel's height kept for the rates that diverged.
 DIVERGED_BAND = 0.12
+LONGEST_NAME = 28
 
 
 def race_figure(record: Record, path: str | os.PathLike[str] | None = None, *, theme: str = "light") -> Figure:
@@ -43,15 +45,13 @@ def race_figure(record: Record, path: str | os.PathLike[str] | None = None, *, t
     Raises:
         InputError: unknown suffix or theme, or the file cannot be written.
     """
-    target = None if path is None else _checked(Path(path))
+    target = None if path is None else checked(Path(path))
     facts, look = read_facts(record), theme_named(theme)
-    # An own canvas and no pyplot: nothing global is left behind, and threads may draw at once.
-    figure = Figure(figsize=(11.0, 4.6), dpi=150, facecolor=look.paper, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = blank((11.0, 4.6), look)
     curves, rates = figure.subplots(1, 2, width_ratios=(1.35, 1.0))
-    chosen = styles([entrant.optimizer for entrant in facts.ranking] or sorted({lane.optimizer for lane in facts.lanes}), look)
+    chosen = entrant_styles(facts, look)
     for axes in (curves, rates):
-        _dress(axes, look)
+        dress(axes, look)
     _draw_curves(curves, record, facts, chosen, look)
     _draw_rates(rates, record, facts, chosen, look)
     name = facts.task.get("name", "race")
@@ -62,25 +62,73 @@ def race_figure(record: Record, path: str | os.PathLike[str] | None = None, *, t
     return figure
 
 
-def rendered(figure: Figure, kind: str) -> bytes:
+def curves_figure(record: Record, *, theme: str = "light") -> Figure:
+    """The left part of `race_figure` alone."""
+    facts, look = read_facts(record), theme_named(theme)
+    figure = blank((6.6, 4.4), look)
+    axes = figure.subplots()
+    dress(axes, look)
+    _draw_curves(axes, record, facts, entrant_styles(facts, look), look)
+    return figure
+
+
+def rates_figure(record: Record, *, theme: str = "light") -> Figure:
+    """The right part of `race_figure` alone, with a line of the key for every optimiser."""
+    facts, look = read_facts(record), theme_named(theme)
+    figure = blank((6.6, 4.4), look)
+    axes = figure.subplots()
+    dress(axes, look)
+    chosen = entrant_styles(facts, look)
+    _draw_rates(axes, record, facts, chosen, look)
+    key(figure, chosen, look)
+    return figure
+
+
+def blank(size: tuple[float, float], look: Theme) -> Figure:
+    """A figure of so many inches without axes."""
+    # An own canvas and no pyplot: nothing global is left behind, and threads may draw at once.
+    figure = Figure(figsize=size, dpi=150, facecolor=look.paper, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def entrant_styles(facts: Facts, look: Theme) -> dict[str, Style]:
+    """A style for each entrant, best first; for whoever has a lane while there is no ranking."""
+    return styles([entrant.optimizer for entrant in facts.ranking] or sorted({lane.optimizer for lane in facts.lanes}), look)
+
+
+def key(figure: Figure, chosen: Mapping[str, Style], look: Theme) -> None:
+    """Name every style below the axes."""
+    dashes: list[Any] = [style.dash for style in chosen.values()]
+    lines = [
+        Line2D([], [], color=style.color, linestyle=dash, marker=style.mark, markersize=4)
+        for style, dash in zip(chosen.values(), dashes, strict=True)
+    ]
+    names = [short_name(name) for name in chosen]
+    widest = max(map(len, names), default=1)
+    columns = max(1, min(len(names), 84 // (widest + 8)))
+    if names:
+        figure.legend(lines, names, loc="outside lower left", ncols=columns, fontsize=8, frameon=False, labelcolor=look.ink)
+
+
+def short_name(name: str) -> str:
+    """A name that a figure has room for: of a very long one its beginning and its end."""
+    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 9]}…{name[-8:]}"
+
+
+def rendered(figure: Figure, kind: str, *, outlines: bool = True) -> bytes:
     """A figure as the bytes of a file; equal figures give equal bytes.
 
     Args:
         figure: the figure.
         kind: "pdf", "png" or "svg".
+        outlines: whether an SVG holds text as outlines, so that labels keep their measured width on every machine, or as text.
     """
     undated: dict[str, Any] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
     buffer = io.BytesIO()
-    # Text as outlines, so that labels keep their measured width on every machine.
-    with mpl.rc_context({"svg.hashsalt": "ravine", "svg.fonttype": "path"}):
+    with mpl.rc_context({"svg.hashsalt": "ravine", "svg.fonttype": "path" if outlines else "none"}):
         figure.savefig(buffer, format=kind, facecolor=figure.get_facecolor(), metadata=undated.get(kind))
     return buffer.getvalue()
-
-
-def svg(figure: Figure) -> str:
-    """A figure as an `<svg>` element to stand inside a page."""
-    text = rendered(figure, "svg").decode()
-    return text[text.index("<svg") :]
 
 
 def save(figure: Figure, path: Path) -> None:
@@ -97,13 +145,15 @@ def save(figure: Figure, path: Path) -> None:
         draft.unlink(missing_ok=True)
 
 
-def _checked(path: Path) -> Path:
+def checked(path: Path) -> Path:
+    """The path, or `InputError` where its suffix is no format of a figure."""
     if path.suffix.lower() not in SUFFIXES:
         raise InputError(f"{path}: a figure's name must end in {', '.join(SUFFIXES)}; give such a name.", given=path)
     return path
 
 
-def _dress(axes: Axes, look: Theme) -> None:
+def dress(axes: Axes, look: Theme) -> None:
+    """The look that all axes share."""
     axes.set_facecolor(look.paper)
     axes.grid(visible=True, color=look.grid, linewidth=0.6)
     axes.set_axisbelow(True)
@@ -190,7 +240,7 @@ def _label_ends(axes: Axes, ends: Mapping[str, tuple[float, float]], chosen: Map
     """Name every curve at its end, right of the panel, moved apart where labels would overlap; one that diverged where it broke off."""
     last = axes.get_xlim()[1]
     for name in [name for name, (step, _) in ends.items() if step < last]:
-        text = f"{name} diverged"
+        text = f"{short_name(name)} diverged"
         axes.annotate(text, ends[name], xytext=(8, 0), textcoords="offset points", fontsize=8.5, color=look.ink, va="center")
     ends = {name: point for name, point in ends.items() if point[0] == last}
     to_axes = axes.transData + axes.transAxes.inverted()
@@ -200,7 +250,7 @@ def _label_ends(axes: Axes, ends: Mapping[str, tuple[float, float]], chosen: Map
     for name, height in zip(order, heights, strict=True):
         style = chosen[name]
         axes.annotate(
-            name,
+            short_name(name),
             ends[name],
             xytext=(1.045, height),
             textcoords="axes fraction",
@@ -243,7 +293,9 @@ def _draw_rates(axes: Axes, record: Record, facts: Facts, chosen: Mapping[str, S
     lanes = [lane for lane in facts.lanes if lane.stage == stage]
     axes.set_xscale("log")
     steps, values = record.curves(lanes, split, facts.metric)
-    finals, early = (_last_values(lanes, values, status) if steps.size else {} for status in ("done", "culled"))
+    # Of several settings tried at one rate, tuning went on with the best; of several seeds at a shared rate, the middle one stands for all.
+    several = np.median if stage == "final" else np.max if facts.higher_is_better else np.min
+    finals, early = (_last_values(lanes, values, status, several) if steps.size else {} for status in ("done", "culled"))
     ranked = {entrant.optimizer: entrant for entrant in facts.ranking}
     for name, style in chosen.items():
         points = sorted((lr, value) for (optimizer, lr), value in finals.items() if optimizer == name and math.isfinite(value))
@@ -267,18 +319,18 @@ def _without_values(facts: Facts, lanes: Sequence[Lane]) -> str:
     return "no rate has a final value" if facts.status == "done" and lanes else "no rates yet"
 
 
-def _last_values(lanes: Sequence[Lane], values: np.ndarray, status: str) -> dict[tuple[str, float], float]:
-    """The last value of every (optimizer, lr) of lanes with a status, the median where several seeds ran."""
+def _last_values(lanes: Sequence[Lane], values: np.ndarray, status: str, several: Callable[..., Any]) -> dict[tuple[str, float], float]:
+    """The last value of every (optimizer, lr) of lanes with a status, `several` of them where more than one lane ran."""
     found: dict[tuple[str, float], list[float]] = {}
     for lane, row in zip(lanes, values, strict=True):
         known = row[np.isfinite(row)]
         if lane.status == status and known.size:
             found.setdefault((lane.optimizer, lane.lr), []).append(float(known[-1]))
-    return {key: float(np.median(group)) for key, group in found.items()}
+    return {key: float(several(group)) for key, group in found.items()}
 
 
 def _draw_rate_line(axes: Axes, points: Sequence[tuple[float, float]], style: Style, entrant: RankedEntrant | None) -> None:
-    axes.plot(*zip(*points, strict=True), color=style.color, linestyle=style.dash, linewidth=1.5, marker="o", markersize=3.2)
+    axes.plot(*zip(*points, strict=True), color=style.color, linestyle=style.dash, linewidth=1.5, marker=style.mark, markersize=3.6)
     best = [(lr, value) for lr, value in points if entrant is not None and math.isclose(lr, entrant.lr)]
     if best:
         axes.plot(*best[0], "o", markersize=9, markerfacecolor="none", markeredgecolor=style.color, markeredgewidth=1.8)

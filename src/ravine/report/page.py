@@ -1,33 +1,30 @@
 """The report: one self-contained HTML file that opens from disk, without scripts and without the network."""
 
-import json
 import os
-from collections.abc import Iterable, Sequence
+import re
 from html import escape
 from pathlib import Path
-from typing import Any
 
 from ravine.base.errors import InputError
 from ravine.records import Record
+from ravine.report import _page_sections as sections
+from ravine.report._markup import anchor, paragraphs
+from ravine.report._page_style import STYLE
 from ravine.report.facts import Facts, read_facts
-from ravine.report.figures import race_figure, svg
-from ravine.report.tables import explanations, header, row, status
-from ravine.report.wording import rate, sentence
+from ravine.report.wording import sentence
 
-_STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #1a1a1a; background: #fff; max-width: 74rem; margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.5rem; } h2 { font-size: 1.1rem; margin-top: 2.2rem; }
-.verdict { font-size: 1.1rem; border-left: 4px solid #0072b2; padding-left: .8rem; }
-.scroll { overflow-x: auto; } figure { margin: 1.5rem 0; } figure svg { width: 100%; height: auto; }
-table { border-collapse: collapse; } th, td { text-align: left; padding: .3rem .8rem .3rem 0; border-bottom: 1px solid #ddd; }
-td { vertical-align: top; white-space: pre-line; font-variant-numeric: tabular-nums; }
-dt { font-weight: 600; } dd { margin: 0 0 .4rem 1rem; overflow-wrap: anywhere; }
-.small { color: #555; font-size: .9rem; }
-"""
+_FINDINGS = (sections.ranking, sections.curves, sections.rates, sections.seeds, sections.pairs)
+_CIRCUMSTANCES = (sections.protocol, sections.task, sections.environment, sections.diverged, sections.culled)
 
 
-def report(record: Record, path: str | os.PathLike[str]) -> Path:
+def report(record: Record, path: str | os.PathLike[str], *, recipe: str = "", recipe_note: str = "") -> Path:
     """Write the report of `record` to `path`, whole or not at all, and return the path.
+
+    Args:
+        record: the record, finished or not.
+        path: the HTML file.
+        recipe: the winner as program text; without one, the lines that make its optimiser stand in its place.
+        recipe_note: where that text comes from, or why it is not there.
 
     Raises:
         InputError: `path` is a folder or a record, or cannot be written.
@@ -36,7 +33,7 @@ def report(record: Record, path: str | os.PathLike[str]) -> Path:
     if target.is_dir() or target.suffix == ".ravine":
         raise InputError(f"{target} cannot hold a report; give the name of an HTML file, such as report.html.", given=target)
     draft = target.with_name(f".{target.name}.draft")
-    text = page(record)
+    text = page(record, recipe=recipe, recipe_note=recipe_note)
     try:
         draft.write_text(text, encoding="utf-8")
         draft.replace(target)
@@ -48,70 +45,66 @@ def report(record: Record, path: str | os.PathLike[str]) -> Path:
     return target
 
 
-def page(record: Record) -> str:
-    """The report as HTML text."""
+def page(record: Record, *, recipe: str = "", recipe_note: str = "") -> str:
+    """The report as HTML text; for arguments see `report`."""
     facts = read_facts(record)
     name = escape(str(facts.task.get("name", "race")))
-    parts = [
-        f'<p class="verdict">{escape(sentence(facts))}</p>',
-        f"<figure>{svg(race_figure(record))}</figure>",
-        "<h2>Ranking</h2>",
-        _table(header(facts), [row(entrant, facts) for entrant in facts.ranking]),
-        *(f'<p class="small">{escape(line)}</p>' for line in explanations(facts)),
-        _notes(facts.notes),
-        _pairs(facts.meta.get("pairs") or []),
-        _diverged(facts),
-        "<h2>Task</h2>",
-        _definitions(facts.task),
-        "<h2>Protocol</h2>",
-        _definitions(facts.protocol),
-        "<h2>Environment</h2>",
-        _definitions({**(facts.meta.get("environment") or {}), "created": facts.meta.get("created"), "wall_s": facts.meta.get("wall_s")}),
-    ]
+    found = [make(record, facts) for make in _FINDINGS]
+    circumstances = [make(record, facts) for make in _CIRCUMSTANCES]
+    parts = [*found, _recipe(facts, recipe, recipe_note), *circumstances]
     body = "\n".join(part for part in parts if part)
-    head = f'<meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>ravine: {name}</title><style>{_STYLE}</style>'
-    return f'<!doctype html>\n<html lang="en">\n<head>{head}</head>\n<body>\n<h1>{name}</h1>\n{body}\n</body>\n</html>\n'
+    head = (
+        '<meta charset="utf-8">\n<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>ravine: {name}</title>\n<style>{STYLE}</style>"
+    )
+    opening = "\n".join([sections.banner(facts), f"<h1>{name}</h1>", _subtitle(facts), paragraphs([sentence(facts)], kind="verdict")])
+    return (
+        f'<!doctype html>\n<html lang="en">\n<head>\n{head}\n</head>\n<body>\n<header>\n{opening.strip()}\n</header>\n'
+        f"{_contents(body)}\n<main>\n{body}\n</main>\n</body>\n</html>\n"
+    )
 
 
-def _table(titles: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    head = "".join(f"<th>{escape(title)}</th>" for title in titles)
-    lines = ["".join(f"<td>{escape(str(cell))}</td>" for cell in cells) for cells in rows]
-    body = "\n".join(f"<tr>{line}</tr>" for line in lines)
-    return f'<div class="scroll"><table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table></div>'
+def _subtitle(facts: Facts) -> str:
+    begun = str(facts.meta.get("created") or "").replace("T", " ").removesuffix("+00:00").removesuffix("Z")
+    said = [f"begun {begun} UTC"] if begun else []
+    lanes = f"{len(facts.lanes)} lanes, {len(facts.diverged)} diverged, {len(facts.culled)} ended early"
+    return paragraphs([" · ".join(["A race of optimisers", lanes, *said])], kind="quiet")
 
 
-def _notes(notes: Sequence[str]) -> str:
-    items = "".join(f"<li>{escape(note)}</li>" for note in notes)
-    return f"<h2>Notes</h2>\n<ul>{items}</ul>" if items else ""
+def _contents(body: str) -> str:
+    """Links to the sections."""
+    titles = re.findall(r'<h2 id="[^"]*">([^<]*)</h2>', body)
+    items = "\n".join(f'<li><a href="#{anchor(title)}">{title}</a></li>' for title in titles)
+    return f'<nav aria-label="Sections">\n<ul>\n{items}\n</ul>\n</nav>'
 
 
-def _pairs(pairs: Sequence[dict[str, Any]]) -> str:
-    """Every two entrants compared, with intervals: what the ties rest on."""
-    if not pairs:
+def _recipe(facts: Facts, text: str, note: str) -> str:
+    chosen = facts.recommendation
+    if chosen is None:
         return ""
-    rows = []
-    for pair in pairs:
-        cells = [_difference(pair[measure], p) for measure, p in zip(("log_time", "final"), pair["adjusted_p"], strict=True)]
-        rows.append([f"{pair['second']} less {pair['first']}", *cells, ", ".join(pair["told_apart_by"]) or "tied"])
-    titles = ["pair", "log steps to target", "final value", "told apart by"]
-    return f"<h2>Pairs</h2>\n{_table(titles, rows)}"
+    return sections.recipe(
+        text or short_recipe(facts), note or "The lines that make its optimiser; the whole script: ravine recipe FILE.ravine"
+    )
 
 
-def _difference(difference: dict[str, Any], adjusted: float) -> str:
-    if difference["low"] is None:
-        return str(difference["method"])
-    numbers = f"{difference['mean']:.3g} [{difference['low']:.3g}, {difference['high']:.3g}]"
-    return f"{numbers}\nadjusted p = {adjusted:.2g} ({difference['method']}, n = {difference['n']})"
-
-
-def _diverged(facts: Facts) -> str:
-    if not facts.diverged:
-        return ""
-    rows = [[lane.lane, lane.stage, lane.optimizer, rate(lane.lr), lane.seed, status(lane), lane.reason or ""] for lane in facts.diverged]
-    return f"<h2>Diverged lanes</h2>\n{_table(['lane', 'stage', 'optimiser', 'lr', 'seed', 'status', 'reason'], rows)}"
-
-
-def _definitions(values: dict[str, Any]) -> str:
-    shown = {name: value if isinstance(value, str) else json.dumps(value) for name, value in values.items() if value is not None}
-    items = "\n".join(f"<dt>{escape(name)}</dt><dd>{escape(text)}</dd>" for name, text in shown.items())
-    return f"<dl>\n{items}\n</dl>"
+def short_recipe(facts: Facts) -> str:
+    """The recommended optimiser and schedule in ravine's own names, from the record alone."""
+    chosen = facts.recommendation or {}
+    lanes = [lane for lane in facts.lanes if lane.stage == "final" and lane.optimizer == chosen["optimizer"] and lane.lr == chosen["lr"]]
+    hypers = dict(lanes[0].hypers) if lanes else {}
+    # A share of the horizon, and no hyper of the optimiser.
+    share, steps = hypers.pop("warmup", 0.0), facts.protocol.get("steps")
+    schedule = chosen.get("schedule") or "constant"
+    warmup = f".warmup({round(share * steps)})" if share and steps else ""
+    settings = ", ".join(["", f"lr={chosen['lr']!r}", *(f"{name}={value!r}" for name, value in hypers.items())])
+    # An entrant's own schedule stands at the end of its name.
+    name = str(chosen["optimizer"]).partition("#")[0].removesuffix(f"+{schedule}")
+    return "\n".join(
+        [
+            "import ravine",
+            "",
+            f'optimizer = ravine.optim.create("{name}", model.parameters(){settings})',
+            f'schedule = ravine.schedules.create("{schedule}", horizon={steps}){warmup}',
+            "scheduler = ravine.optim.LRScheduler(optimizer, schedule)  # one scheduler.step() after each optimizer.step()",
+        ]
+    )

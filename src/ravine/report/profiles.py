@@ -49,7 +49,7 @@ def profile_summary(record: Record) -> dict[str, Any]:
     field = read_field(record, facts)
     flat = field.times.reshape(len(field.times), -1)
     scores, shares = score_intervals(field.times), profile(flat, TAUS)
-    used = list(field.targets).index(_used(facts, field))
+    used = list(field.targets).index(used_target(facts, field))
     entrants = []
     for index, entrant in enumerate(facts.ranking):
         entrants.append(
@@ -69,7 +69,7 @@ def profile_summary(record: Record) -> dict[str, Any]:
         "split": facts.split,
         "seeds": list(field.seeds),
         "targets": field.targets,
-        "used": _used(facts, field),
+        "used": used_target(facts, field),
         "worst_ratio": WORST_RATIO,
         "entrants": entrants,
     }
@@ -130,7 +130,8 @@ def _targets(facts: Facts) -> dict[str, float]:
     return {name: float(value) for name, value in named.items() if value is not None}
 
 
-def _used(facts: Facts, field: Field) -> str:
+def used_target(facts: Facts, field: Field) -> str:
+    """Name of the target that the ranking counted steps to."""
     target = facts.protocol.get("target")
     name = str(target.get("name")) if isinstance(target, dict) else ""
     return name if name in field.targets else next(iter(field.targets))

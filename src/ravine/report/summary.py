@@ -36,6 +36,7 @@ def _recommendation(facts: Facts) -> dict[str, Any]:
         "optimizer": given.get("optimizer"),
         "lr": given.get("lr"),
         "schedule": given.get("schedule"),
+        "hypers": given.get("hypers", {}),
         "tied_with": given.get("tied_with", ties.get(given.get("optimizer", ""), [])),
         "sentence": sentence(facts),
     }

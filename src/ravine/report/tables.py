@@ -12,6 +12,7 @@ from rich.table import Table
 
 from ravine.records import Lane, RankedEntrant, Record
 from ravine.report.facts import Facts, read_facts
+from ravine.report.spaces import lane_values, space_lines, spaces, values_text
 from ravine.report.wording import digits, listed, rate, sentence
 
 WIDTH = 100
@@ -31,10 +32,10 @@ def table(record: Record, *, width: int = WIDTH) -> str:
 
 def lanes_table(record: Record) -> Table:
     """Every lane and what became of it as a rich table."""
-    result = empty_table(
-        ["lane", "stage", "optimiser", "lr", "seed", "status", "steps", "seconds", "mode", "reason"], numeric=(0, 3, 4, 6, 7)
-    )
-    for lane in record.lanes():
+    facts = read_facts(record)
+    titles = ["lane", "stage", "optimiser", "lr", "seed", "status", "steps", "seconds", "mode", "reason"]
+    result = empty_table([*titles, *(["tuned"] if spaces(facts) else [])], numeric=(0, 3, 4, 6, 7))
+    for lane in facts.lanes:
         seconds = "" if lane.seconds is None else f"{lane.seconds:.3g}"
         cells = [
             lane.lane,
@@ -47,6 +48,7 @@ def lanes_table(record: Record) -> Table:
             seconds,
             lane.mode or "",
             lane.reason or "",
+            *([values_text(lane_values(lane, facts))] if spaces(facts) else []),
         ]
         result.add_row(*(escape(str(cell)) for cell in cells))
     return result
@@ -137,13 +139,17 @@ def explanations(facts: Facts) -> list[str]:
     if facts.shared_lr is not None:
         return [*lines, "Rates: shared rate, not a fair comparison."]
     tuned = [lane for lane in facts.lanes if lane.stage == "tune"]
+    known = spaces(facts)
     budget = facts.protocol.get("budget_gradients")
     cost = f"; {budget:,} gradient evaluations in all" if isinstance(budget, int) else ""
-    counts = sorted({len({lane.lr for lane in tuned if lane.optimizer == entrant.optimizer}) for entrant in facts.ranking})
+    own = {entrant.optimizer: [lane for lane in tuned if lane.optimizer == entrant.optimizer] for entrant in facts.ranking}
+    counts = sorted({len({(lane.lr, *lane_values(lane, facts).items()) for lane in lanes}) for lanes in own.values()})
     number = str(counts[0]) if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
     finalists = _finalists(facts)
     how = f"tuned on the validation split with one seed{_search(facts)}"
-    return [*lines, f"Rates: {number} an optimiser, {how}, {finalists} raced on fresh seeds{cost}."]
+    what = "Settings" if known else "Rates"
+    found = ["Of everything tuned, the values found and their ranges:", *space_lines(facts)] if known else []
+    return [*lines, f"{what}: {number} an optimiser, {how}, {finalists} raced on fresh seeds{cost}.", *found]
 
 
 def _search(facts: Facts) -> str:
@@ -168,8 +174,8 @@ def _search(facts: Facts) -> str:
 
 def _finalists(facts: Facts) -> str:
     """How many rates of an optimiser ran in the final: one where the others diverged or only one was given."""
-    rates = {(lane.optimizer, lane.lr) for lane in facts.lanes if lane.stage == "final"}
-    counts = sorted({sum(name == entrant.optimizer for name, _ in rates) for entrant in facts.ranking} - {0})
+    settings = {(lane.optimizer, lane.lr, *lane_values(lane, facts).items()) for lane in facts.lanes if lane.stage == "final"}
+    counts = sorted({sum(name == entrant.optimizer for name, *_ in settings) for entrant in facts.ranking} - {0})
     words = [{1: "one", 2: "two"}.get(count, str(count)) for count in counts]
     return " ".join(["the best", " or ".join(words)]).rstrip()
 

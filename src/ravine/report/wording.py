@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from ravine.records import RankedEntrant, is_fragile
 from ravine.report.facts import Facts
+from ravine.report.spaces import values_text
 
 SCOPE = "among those raced, on this model, data, batch size and horizon"
 UNFINISHED = {
@@ -45,7 +46,8 @@ def _verdict(facts: Facts) -> str:
         return _nothing_recommended(facts)
     chosen = facts.recommendation
     schedule = f" and the {chosen['schedule']} schedule" if chosen.get("schedule") else ""
-    head = f"Use {chosen['optimizer']} with lr={rate(chosen['lr'])}{schedule}:"
+    tuned = f", {values_text(chosen['hypers'])}" if chosen.get("hypers") else ""
+    head = f"Use {chosen['optimizer']} with lr={rate(chosen['lr'])}{tuned}{schedule}:"
     if len(facts.ranking) == 1:
         return f"{head} the best rate found for the only optimiser raced, on this model, data, batch size and horizon."
     entrant = _chosen(facts)

@@ -1,14 +1,16 @@
-"""Constant, linear and cosine, and their names."""
+"""Shapes over the whole horizon: constant, linear, cosine, warm-up-stable-decay, polynomial and REX."""
 
 import dataclasses
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any, final
 
+import numpy as np
+
 from ravine.base._checks import number, unknown_name
-from ravine.schedules._schedule import Progress, Schedule, each
+from ravine.schedules._schedule import Progress, Schedule, Shape, Way, each
+
+FALLS = ("linear", "cosine", "1-sqrt")
 
 
 @final
@@ -24,15 +26,20 @@ class Constant(Schedule):
     """
 
     name = "constant"
-    needs_horizon = False
+    formula = "1"
 
-    def shape(self, x: Progress) -> Progress:
-        """One, wherever x is."""
-        return x * 0.0 + 1.0
+    @property
+    def needs_horizon(self) -> bool:
+        """See `Schedule`."""
+        return False
+
+    def after(self, step: Any, way: Way) -> Any:
+        """See `Schedule`."""
+        return step * 0.0 + 1.0
 
 
 @dataclass(frozen=True)
-class _Falling(Schedule):
+class _Falling(Shape):
     """A schedule that falls to a share of the peak.
 
     Args:
@@ -66,6 +73,7 @@ class Linear(_Falling):
     """
 
     name = "linear"
+    formula = "floor + (1 - floor) (1 - x)"
 
     def shape(self, x: Progress) -> Progress:
         """The line at x."""
@@ -92,43 +100,116 @@ class Cosine(_Falling):
     """
 
     name = "cosine"
+    formula = "floor + (1 - floor) (1 + cos(pi x)) / 2"
 
     def shape(self, x: Progress) -> Progress:
         """The half wave at x."""
         return self.floor + (1.0 - self.floor) * (1.0 + each(math.cos, math.pi * x)) / 2.0
 
 
-REGISTRY: Mapping[str, type[Schedule]] = MappingProxyType({kind.name: kind for kind in (Constant, Linear, Cosine)})
-"""Every schedule by name."""
+@final
+@dataclass(frozen=True)
+class WSD(_Falling):
+    """Warm-up-stable-decay: the peak rate for most of the way, then a fall to the floor.
 
+        shape(x) = floor + (1 - floor) fall(u),  u = max(0, 1 - (1 - x) / decay)  the share of the fall that is done
+        fall(u) = 1 - u (linear), (1 + cos(pi u)) / 2 (cosine), 1 - sqrt(u) (1-sqrt)
 
-def names() -> tuple[str, ...]:
-    """Names of the schedules, simplest first."""
-    return tuple(REGISTRY)
-
-
-def create(name: str, **settings: Any) -> Schedule:
-    """The schedule called `name`.
+    Departures. From the paper: its decay is exponential; a line does as well in the comparison by Hägele et al. and one
+    minus the square root better. As with every schedule here, the warm-up is what `warmup` gives it, none by default.
 
     Args:
-        name: registry name.
-        settings: `horizon`, `warmup`, and what the schedule itself takes, such as `floor`.
-
-    Raises:
-        UnknownNameError: no such schedule, or a setting that it does not have.
-        InputError: a setting outside its interval.
+        floor: the multiplier at the end, in [0, 1].
+        decay: the share of the way after the warm-up over which it falls, above 0 and at most 1.
+        fall: "linear", "cosine" or "1-sqrt".
 
     Example:
-        >>> create("cosine", warmup=0.1, floor=0.01)(0, horizon=100)
-        0.1
+        >>> WSD(decay=0.5)([0, 2, 3, 4], horizon=4).tolist()
+        [1.0, 1.0, 0.5, 0.0]
+
+    References:
+        Hu et al. (2024), MiniCPM: unveiling the potential of small language models, arXiv:2404.06395, section 4.2.
+        Hägele et al. (2024), Scaling laws and compute-optimal training beyond fixed training durations,
+        arXiv:2405.18392: a line over a fifth of the way; equation 1 is 1-sqrt.
     """
-    if name not in REGISTRY:
-        raise unknown_name("schedule", name, REGISTRY)
-    kind = REGISTRY[name]
-    known = {"warmup" if field.name == "warmup_length" else field.name for field in dataclasses.fields(kind)}
-    for setting in settings:
-        if setting not in known:
-            raise unknown_name(f"setting of {name!r}", setting, known)
-    given = dict(settings)
-    warmup = given.pop("warmup", 0)
-    return kind(**given).warmup(warmup)
+
+    name = "wsd"
+    formula = "floor + (1 - floor) fall(u), u = max(0, 1 - (1 - x) / decay)"
+
+    decay: float = dataclasses.field(default=0.2, kw_only=True)
+    fall: str = dataclasses.field(default="linear", kw_only=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        number("decay", self.decay, above=0, at_most=1, where=repr(self.name), do="It is a share of the way after the warm-up.")
+        if self.fall not in FALLS:
+            raise unknown_name("fall of 'wsd'", self.fall, FALLS)
+
+    def shape(self, x: Progress) -> Progress:
+        """The plateau, and the fall at its end."""
+        left = np.minimum((1.0 - x) / self.decay, 1.0)
+        if self.fall == "cosine":
+            left = (1.0 + each(math.cos, math.pi * (1.0 - left))) / 2.0
+        elif self.fall == "1-sqrt":
+            left = 1.0 - np.sqrt(1.0 - left)
+        return self.floor + (1.0 - self.floor) * left
+
+
+@final
+@dataclass(frozen=True)
+class Polynomial(_Falling):
+    """A power of what is left of the way, from 1 to the floor.
+
+        shape(x) = floor + (1 - floor) (1 - x) ** power
+
+    Args:
+        floor: the multiplier at the end, in [0, 1].
+        power: above 0; 1 is `Linear`.
+
+    Example:
+        >>> Polynomial(power=2.0)([0, 2, 4], horizon=4).tolist()
+        [1.0, 0.25, 0.0]
+
+    References:
+        Chen et al. (2017), DeepLab, arXiv:1606.00915, section 4.1: the "poly" policy with power 0.9.
+    """
+
+    name = "polynomial"
+    formula = "floor + (1 - floor) (1 - x) ** power"
+
+    power: float = dataclasses.field(default=0.9, kw_only=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        number("power", self.power, above=0, below=math.inf, where=repr(self.name), do="Use 1 for a straight line.")
+
+    def shape(self, x: Progress) -> Progress:
+        """The power at x."""
+        return self.floor + (1.0 - self.floor) * each(lambda left: left**self.power, 1.0 - x)
+
+
+@final
+@dataclass(frozen=True)
+class REX(_Falling):
+    """Slow to fall at first and fast at the end, made for small budgets.
+
+        shape(x) = floor + (1 - floor) (1 - x) / (1/2 + (1 - x) / 2)
+
+    Args:
+        floor: the multiplier at the end, in [0, 1].
+
+    Example:
+        >>> REX()([0, 2, 4], horizon=4).round(6).tolist()
+        [1.0, 0.666667, 0.0]
+
+    References:
+        Chen, Wolfe and Kyrillidis (2022), REX: revisiting budgeted training with an improved schedule,
+        arXiv:2107.04197, section 4.
+    """
+
+    name = "rex"
+    formula = "floor + (1 - floor) (1 - x) / (1/2 + (1 - x) / 2)"
+
+    def shape(self, x: Progress) -> Progress:
+        """The ratio at x."""
+        return self.floor + (1.0 - self.floor) * ((1.0 - x) / (0.5 + 0.5 * (1.0 - x)))

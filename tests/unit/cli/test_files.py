@@ -96,3 +96,8 @@ def test_a_race_is_resumed_from_the_latest_record_of_its_name(tmp_path):
 def test_resume_and_force_exclude_each_other():
     with pytest.raises(InputError, match="exclude each other"):
         _files.outputs(Path("x.ravine"), "x", figure=False, report=False, force=True, resume=True)
+
+
+def test_a_folder_is_no_record():
+    with pytest.raises(InputError, match=r"--out \. is a folder; give the name of a file in it, such as race\.ravine"):
+        _files.outputs(Path(), "x", figure=True, report=False, force=False)

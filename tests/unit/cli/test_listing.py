@@ -11,7 +11,10 @@ def listed(capsys, command):
     return capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("command", "names"), [("tasks", tasks.names()), ("optimizers", rules.names()), ("schedules", schedules.names())])
+@pytest.mark.parametrize(
+    ("command", "names"),
+    [("tasks", tasks.names()), ("optimizers", rules.names()), ("schedules", [*schedules.names(), *schedules.FEEDBACK])],
+)
 def test_every_name_has_a_paragraph(capsys, command, names):
     text = listed(capsys, command)
     assert [line for line in text.splitlines() if line and not line.startswith(" ") and " " not in line] == list(names)
@@ -32,7 +35,10 @@ def test_tasks_have_their_options(capsys):
 
 
 def test_schedules_have_their_settings(capsys):
-    assert "settings: warmup=0, floor=0.0" in listed(capsys, "schedules")
+    text = listed(capsys, "schedules")
+    assert "multiplier: floor + (1 - floor) (1 - x)\n    settings: floor=0.0\n" in text
+    assert "take warmup=N (steps, or a share of the horizon) and warmup_kind=linear|exponential|constant" in text
+    assert "in Python only: it looks at a metric" in text
 
 
 def test_wrappers_are_listed_with_their_settings(capsys):

@@ -1,11 +1,14 @@
 """Statuses, and failures of every kind."""
 
+import errno
+import io
 import os
 import signal
 import sys
 import threading
 
 import pytest
+import typer
 
 from ravine import __version__
 from ravine.cli import listing
@@ -112,3 +115,46 @@ def test_arguments_are_the_processes_own(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["ravine", "schedules"])
     assert main() == 0
     assert "cosine" in capsys.readouterr().out
+
+
+class Full(io.StringIO):
+    """A stream on a full disk."""
+
+    def write(self, text):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_output_that_cannot_be_printed_is_one_sentence(monkeypatch, capsys):
+    monkeypatch.setattr("ravine.cli.main._abandon_stdout", lambda: None)
+    monkeypatch.setattr(sys, "stdout", Full())
+    assert main(["schedules"]) == 2
+    message = capsys.readouterr().err
+    assert message.startswith("ravine: the output cannot be printed: No space left on device; ")
+    assert message.count("\n") == 1
+
+
+def test_a_file_that_fails_is_not_taken_for_the_output(command):
+    def unlucky() -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    command(unlucky)
+    with pytest.raises(OSError, match="No space"):
+        main(["schedules"])
+
+
+def test_messages_that_nobody_can_get_leave_the_status(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", Full())
+    assert main(["rase"]) == 2
+
+
+def test_a_standard_output_that_was_closed_is_no_error(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", None)
+    assert main(["schedules"]) == 0
+
+
+def test_what_the_encoding_lacks_is_escaped(command, monkeypatch):
+    raw = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="latin-1"))
+    command(lambda: typer.echo("\u03a9 and \udcff"))
+    assert main(["schedules"]) == 0
+    assert raw.getvalue() == b"\\u03a9 and \\udcff\n"

@@ -1,6 +1,9 @@
 """Progress from events."""
 
+import errno
 import io
+import os
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -100,3 +103,15 @@ def test_watching_fits_where_messages_go(capsys, monkeypatch):
     with watching(quiet=False) as observer:
         assert type(observer) is Lines
     assert capsys.readouterr().out == ""
+
+
+def test_messages_on_a_full_disk_do_not_end_a_race(monkeypatch):
+    class Full(io.StringIO):
+        def write(self, text=""):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        flush = write
+
+    monkeypatch.setattr(sys, "stderr", Full())
+    with watching(quiet=False) as observer:
+        observer.note("lost")

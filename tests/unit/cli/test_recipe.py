@@ -51,3 +51,13 @@ def test_a_record_is_never_replaced_by_a_script(path, capsys):
     assert main(["recipe", str(path), "-o", str(path), "--force"]) == 2
     assert "would be a record, not a script; give a name that ends in .py" in capsys.readouterr().err
     assert path.read_bytes() == before
+
+
+def test_the_form_is_chosen_and_an_unknown_one_refused(path, capsys):
+    for form, words in (("ravine", "import ravine"), ("transformers", "TrainingArguments(")):
+        assert main(["recipe", str(path), "--form", form]) == 0
+        code = capsys.readouterr().out
+        ast.parse(code)
+        assert words in code
+    assert main(["recipe", str(path), "--form", "raven"]) == 2
+    assert "did you mean 'ravine'" in capsys.readouterr().err

@@ -8,7 +8,7 @@ import pytest
 import records_fixture
 from ravine.cli.main import main
 from ravine.records import open_record
-from ravine.report import compare_summary, compare_text, profile_summary, profile_text, summary, table
+from ravine.report import aggregate_summary, aggregate_text, compare_summary, compare_text, profile_summary, profile_text, summary, table
 
 
 @pytest.fixture(scope="module")
@@ -81,3 +81,13 @@ def test_two_records_are_compared_first_named_first(path, tmp_path, capsys, orde
 def test_what_cannot_be_shown_is_one_sentence(path, capsys, arguments, sentence):
     assert main(["show", *(str(path) if part == "A" else part for part in arguments)]) == 2
     assert sentence in capsys.readouterr().err
+
+
+def test_a_profile_over_several_records(path, tmp_path, capsys):
+    other = tmp_path / "other.ravine"
+    records_fixture.write(other, optimizers=("sgd", "adam"), seeds=3)
+    with open_record(path) as first, open_record(other) as second:
+        assert shown(capsys, path, other, "--profile") == aggregate_text([first, second]).rstrip("\n") + "\n"
+        assert json.loads(shown(capsys, path, other, "--profile", "--json")) == aggregate_summary([first, second])
+    assert main(["show", str(path), str(path), "--profile"]) == 2
+    assert "one record twice" in capsys.readouterr().err

@@ -11,6 +11,8 @@ from ravine.race.executors import WORKER_START_S, Crew, available_cores, check_w
 from ravine.tasks import Task, load
 
 LINE = load("line")
+MEMBERS = lanes(*[("sgd", {"lr": 0.1})] * 10)
+CHOICE = Choice("native", 4, "", {}, 30.0)
 
 
 def sealed():
@@ -98,3 +100,49 @@ def test_workers_that_are_there_are_used_for_less(monkeypatch):
         assert crew.size(5.0, 10) == (1, "")
         crew.executor(2)
         assert crew.size(5.0, 10) == (2, "")
+
+
+class Far:
+    """A cluster of four workers, each of which has memory for its own."""
+
+    num_slots = 4
+
+    def __init__(self):
+        self.packed = []
+
+    def site(self, task, mark):
+        self.packed.append((task, mark))
+        return type("Site", (), {"capacity": 2})()
+
+    def fitting(self, one_process):
+        return 3
+
+
+def test_elsewhere_runs_every_lane_whatever_the_forecast():
+    far = Far()
+    with Crew(Fleet(sealed()), far) as crew:
+        assert [mark for _, mark in far.packed] == [crew.fingerprint], "a task that cannot travel is known before a record is begun"
+        assert crew.size(0.0, 100) == (4, "")
+        assert crew.size(1e9, 3) == (3, "")
+        assert crew.most_workers(MEMBERS, CHOICE, {}) == 3
+        assert crew.forecast(CHOICE, MEMBERS, 1) > CHOICE.seconds, "even one worker must start"
+        pool = crew.executor(1)
+        assert isinstance(pool, WorkerPool)
+        assert crew.executor(4) is pool
+        assert pool.num_workers == 4
+
+
+def test_elsewhere_is_for_the_cpu():
+    fleet = Fleet(LINE)
+    fleet.device = torch.device("meta")
+    with pytest.raises(InputError, match="Use --device cpu"), Crew(fleet, Far()):
+        pass
+
+
+def test_a_race_begun_by_many_goes_on_with_as_many_processes_as_there_are_cores(monkeypatch):
+    monkeypatch.setattr(executors, "available_cores", lambda: 2)
+    with Crew(Fleet(LINE), "auto") as crew:
+        pool = crew.executor(16)
+        assert (pool.num_workers, pool._site.capacity) == (16, 2), "lanes are cut as they were, for the bits' sake"
+    with Crew(Fleet(LINE), 3) as crew:
+        assert crew.executor(16)._site.capacity == 3

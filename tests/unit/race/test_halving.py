@@ -176,3 +176,17 @@ def test_replayed_on_recorded_curves_halving_picks_as_good_a_rate_for_half_of_th
         whole += sum(last.values())
         spent += sum(min(end, ended.get(lr, (end, ""))[0]) for lr, end in last.items())
     assert spent <= 0.5 * whole
+
+
+def test_the_next_lower_rate_is_one_of_the_same_group():
+    """Two groups of six: the best is the third of the second group, whose second goes on; its first group's better ones do not."""
+    values = [3.9, 3.8, 3.7, 3.6, 1.2, 3.5]
+    groups = [(0, values), (1, [3.9, 3.8, 1.1, 3.4, 3.3, 3.2])]
+    candidates = [
+        dataclasses.replace(rate(lr, 1.0, value, value), group=group, number=100 * group + place)
+        for group, own in groups
+        for place, (lr, value) in enumerate(zip(RATES, own, strict=False))
+    ]
+    ended = culls(candidates, (BROKEN, NINTH), 1000)
+    assert sorted({c.number for c in candidates} - set(ended)) == [3, 4, 101, 102]
+    assert ended[5] == (325, "at 33 % of the horizon it was number 6 of 12 lanes, of which 4 went on")

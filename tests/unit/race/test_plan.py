@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from torch.optim import SGD
 
 from ravine.base.errors import InputError, PlanError
-from ravine.race.plan import DEFAULT_OPTIMIZERS, DEFAULT_SEEDS, DEFAULT_STEPS, evaluation_grid, make_entrants, make_plan
+from ravine.race.final_seeds import DEFAULT_SEEDS
+from ravine.race.plan import DEFAULT_OPTIMIZERS, DEFAULT_STEPS, evaluation_grid, make_plan
 from ravine.rules import get
 from ravine.tasks import load
 
@@ -96,10 +97,6 @@ def test_one_bad_option_is_one_problem(options, said):
     assert said in caught.value.problems[0]
 
 
-def test_a_name_entered_twice_is_told_apart():
-    assert [entrant.label for entrant in make_entrants(["adam", "sgd", "adam", "adam"], None, None)] == ["adam", "sgd", "adam#2", "adam#3"]
-
-
 def test_epochs_are_turned_into_steps():
     assert LINE.steps_per_epoch == 5
     assert make_plan(LINE, epochs=3).steps == 15
@@ -136,3 +133,12 @@ def test_rungs_are_there_unless_every_rate_shall_run_or_there_are_too_few():
     assert make_plan(LINE, steps=10).rungs == ()
     with pytest.raises(PlanError, match="--exhaustive has no effect with --shared-lr"):
         make_plan(LINE, shared_lr=0.1, exhaustive=True)
+
+
+def test_targets_come_from_plain_adamw_on_whichever_schedule():
+    def reference(*names):
+        return make_plan(LINE, optimizers=names).reference
+
+    assert reference("sgd", "adamw+cosine", "adamw+wsd") == "adamw+cosine"
+    assert reference("sgd", "adamw+cosine", "adamw") is None, "the ranking looks for the name itself"
+    assert reference("sgd", "adamw+clip+cosine") is None

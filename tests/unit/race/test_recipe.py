@@ -400,7 +400,7 @@ def test_the_heading_says_what_the_race_found(recipes):
     rows = [line for line in recipes["narrows muon"].code().splitlines() if "lr=0.1   " in line]
     assert len({line.index("lr=") for line in rows}) == 1 < len(rows)
     text = textwrap.dedent(recipes["digits"].code().split('"""')[1])
-    assert "Trains digits with adamw at lr=0.01 on a cosine schedule" in text
+    assert "Trains digits with adamw at lr=0.01 on the cosine schedule" in text
     assert "12 steps of 64 rows; 2 fresh seeds; mean loss on test" in text
     assert "    adamw        lr=0.01" in text
     assert "not tuned" in text

@@ -6,8 +6,8 @@ from ravine.race.plan import make_plan
 from ravine.race.recommendation import recommend
 from ravine.tasks import load
 
-NOTHING = {"optimizer": None, "lr": None, "schedule": None, "tied_with": []}
-BEST = SimpleNamespace(optimizer="adam", lr=0.1, tied_with=("sgd",))
+NOTHING = {"optimizer": None, "lr": None, "schedule": None, "tied_with": [], "hypers": {}}
+BEST = SimpleNamespace(optimizer="adam", lr=0.1, tied_with=("sgd",), hypers={})
 
 
 def test_the_best_with_its_ties():
@@ -17,7 +17,15 @@ def test_the_best_with_its_ties():
         "lr": 0.1,
         "schedule": "cosine",
         "tied_with": ["sgd"],
+        "hypers": {},
     }
+
+
+def test_an_entrant_s_own_schedule_and_what_was_tuned():
+    plan = make_plan(load("line"), optimizers=["sgd", "adamw+cosine"], schedule="linear")
+    best = SimpleNamespace(optimizer="adamw+cosine", lr=0.1, tied_with=(), hypers={"beta1": 0.8})
+    found = recommend(SimpleNamespace(recommended=best), plan)
+    assert (found["optimizer"], found["schedule"], found["hypers"]) == ("adamw+cosine", "cosine", {"beta1": 0.8})
 
 
 def test_a_shared_rate_recommends_nothing():

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from ravine.base.errors import DataError, InputError, RecordError, TaskError
-from ravine.race import running
+from ravine.race import finals
 from ravine.race.plan import make_plan
 from ravine.race.running import find_device, run_race
 from ravine.race.stage import Silent
@@ -181,7 +181,7 @@ def test_an_interrupted_race_leaves_a_record_that_says_so(tmp_path):
 
 def test_a_race_that_fails_says_so(tmp_path, monkeypatch):
     # A defect of ours keeps its own traceback.
-    monkeypatch.setattr(running, "rank", None)
+    monkeypatch.setattr(finals, "rank", None)
     with pytest.raises(TypeError):
         race(tmp_path / "a.ravine")
     assert Facts(tmp_path / "a.ravine").meta["status"] == "failed"

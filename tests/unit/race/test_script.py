@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from ravine.race.recipe import Recipe
-from ravine.race.script import SCHEDULES, _docstring, script
-from ravine.schedules import create, names
+from ravine.race.script import docstring, script
+from ravine.schedules import create
 from ravine.tasks import load
 
 
@@ -24,13 +24,19 @@ def run(text):
     return module
 
 
-@pytest.mark.parametrize("name", names())
-def test_every_schedule_has_its_text(name):
-    steps = 37
-    expected = create(name)(np.arange(steps), horizon=steps)
-    text = SCHEDULES[name]
-    found = [eval(text or "1.0", {"math": math, "STEPS": steps}, {"step": step}) for step in range(steps)]
-    assert found == expected.tolist()
+def test_a_warm_up_stands_among_the_constants():
+    text = script(recipe(warmup=4, schedule="wsd"), load("line"))
+    assert "\nWARMUP = 4  # steps over which the rate rises\n" in text
+    assert "(step + 1) / WARMUP if step < WARMUP else min(" in text
+    assert "WARMUP" not in script(recipe(schedule="wsd"), load("line"))
+
+
+def test_a_long_schedule_is_a_function_of_its_own():
+    text = script(recipe(schedule="one_cycle", warmup=3, steps=20), load("line"))
+    assert text.index("def multiplier(step):") < text.index("def main():")
+    assert "LambdaLR(optimizer, multiplier)" in text
+    found = [run(text).multiplier(step) for step in range(20)]
+    assert found == create("one_cycle", warmup=3)(np.arange(20), horizon=20).tolist()
 
 
 def test_batches_leave_out_the_incomplete_one_and_reshuffle():
@@ -55,4 +61,4 @@ def test_the_device_is_the_race_s():
 
 @pytest.mark.parametrize("text", ['quote """ inside', "back\\slash \\", "plain"])
 def test_any_name_may_stand_in_the_heading(text):
-    assert text in eval(_docstring((text, "    kept as it is  x")))
+    assert text in eval(docstring((text, "    kept as it is  x")))

@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from ravine.race.plan import GRID_STEP, Entrant
+from ravine.race.entrants import Entrant
+from ravine.race.plan import GRID_STEP
 from ravine.race.tuning import Outcome, RateSearch, stuck_since
 from ravine.records.entrants import is_at_edge
 

@@ -1,3 +1,4 @@
+import dataclasses
 import os
 import sqlite3
 import tempfile
@@ -81,6 +82,23 @@ def test_the_ranking_comes_back_as_it_was_given(tmp_path):
     ranking = records_fixture.write(path, optimizers=("adam", "wild"), seeds=2)
     with open_record(path) as record:
         assert [entrant.as_json() for entrant in record.ranking()] == [entrant.as_json() for entrant in ranking.entrants]
+
+
+def test_a_ranking_from_before_entrants_had_schedules_is_read_and_replaced(tmp_path):
+    path = tmp_path / "a.ravine"
+    entrants = records_fixture.write(path, optimizers=("adam", "wild"), seeds=2).entrants
+    with closing(sqlite3.connect(path)) as connection:
+        for column in ("schedule", "hypers"):
+            connection.execute(f"ALTER TABLE ranking DROP COLUMN {column}")
+    with open_record(path) as record:
+        assert [(entrant.optimizer, entrant.schedule, entrant.hypers) for entrant in record.ranking()] == [
+            (entrant.optimizer, "", {}) for entrant in entrants
+        ]
+    changed = [dataclasses.replace(entrant, schedule="wsd", hypers={"beta1": 0.8}) for entrant in entrants]
+    with resume(path) as writer:
+        writer.set_ranking(changed)
+    with open_record(path) as record:
+        assert [entrant.as_json() for entrant in record.ranking()] == [entrant.as_json() for entrant in changed]
 
 
 def test_a_lane_without_losses_has_an_empty_curve(path):
@@ -182,3 +200,18 @@ def test_a_record_in_a_read_only_folder_opens_with_its_log(is_killed):
                 assert record.meta["notes"] == ["seen"]
             assert not list(locked.glob("*-shm"))
         writer.close()
+
+
+def test_a_copy_is_whole_while_the_record_is_written(tmp_path):
+    with create(tmp_path / "race.ravine") as writer:
+        writer.set_meta("status", "running")
+        writer.flush()
+        with open_record(tmp_path / "race.ravine") as record:
+            record.copy(tmp_path / "copy.ravine")
+            with pytest.raises(RecordError, match=r"copy\.ravine exists; give the copy another name"):
+                record.copy(tmp_path / "copy.ravine")
+            with pytest.raises(RecordError, match=r"no.copy\.ravine cannot be written"):
+                record.copy(tmp_path / "no" / "copy.ravine")
+    with open_record(tmp_path / "copy.ravine") as copy:
+        assert copy.meta["status"] == "running"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["copy.ravine", "race.ravine"]

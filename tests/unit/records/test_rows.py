@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from ravine.records import Final, RankedEntrant, Steps
+from ravine.records import Final, LaneRow, RankedEntrant, Steps
 from ravine.records.rows import finite
 
 ENTRANT = RankedEntrant(
@@ -37,6 +37,8 @@ def test_as_json_has_the_fields_of_schema_1_and_nothing_else():
         "bytes_per_parameter",
         "gradients_per_step",
         "seconds_per_step",
+        "schedule",
+        "hypers",
     }
     assert row["steps_to_target"] == {"median": 96.0, "low": 80.0, "high": None, "reached": 4, "seeds": 5}
     assert row["final"] == {"metric": "loss", "mean": 0.2, "low": 0.1, "high": 0.3}
@@ -55,3 +57,11 @@ def test_from_json_undoes_as_json():
 def test_finite_drops_only_numbers_that_are_not(value, expected):
     assert finite(value) == expected
     assert not isinstance(finite(value), np.generic)
+
+
+def test_a_lane_knows_what_it_was_set_to():
+    row = LaneRow(lane=0, stage="tune", optimizer="adam", lr=0.1, schedule="constant", seed=0, hypers={"l2": 0.5, "beta1": 0.9})
+    assert row.is_set(0.1, {})
+    assert row.is_set(0.1, {"weight_decay": 0.5, "beta1": 0.9})
+    assert not row.is_set(0.1, {"weight_decay": 0.5, "beta1": 0.8})
+    assert not row.is_set(0.2, {"weight_decay": 0.5})

@@ -14,7 +14,7 @@ def test_a_finished_race_has_exactly_the_fields_of_schema_1(tmp_path):
     assert list(found) == ["schema", "task", "protocol", "ranking", "recommendation", "lanes", "diverged", "culled", "wall_s"]
     assert found["schema"] == 1
     assert found["ranking"] == [entrant.as_json() for entrant in ranking.entrants]
-    assert list(found["recommendation"]) == ["optimizer", "lr", "schedule", "tied_with", "sentence"]
+    assert list(found["recommendation"]) == ["optimizer", "lr", "schedule", "hypers", "tied_with", "sentence"]
     assert found["recommendation"]["optimizer"] == ranking.recommended.optimizer
     assert found["recommendation"]["tied_with"] == list(ranking.recommended.tied_with)
     assert found["lanes"] == 4 * (len(records_fixture.RATES) + 2 * 2)

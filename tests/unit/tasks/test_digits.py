@@ -1,9 +1,12 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
 from sklearn.datasets import load_digits
 
-from ravine.tasks import create
+from ravine.tasks import create, digits
 
 
 @pytest.fixture(scope="module")
@@ -45,3 +48,17 @@ def test_the_model_and_the_loss():
     assert (described["parameters"], described["batch_size"], described["steps_per_epoch"]) == (64 * 32 + 32 + 32 * 10 + 10, 64, 16)
     assert described["metrics"] == ["accuracy"]
     assert task.baseline_loss() == pytest.approx(np.log(10), abs=2e-4)
+
+
+def test_reading_the_file_gives_what_scikit_learn_gives(monkeypatch):
+    ours, theirs = digits.read_splits(), digits.digits_splits()
+    monkeypatch.setattr(digits, "find_spec", lambda name: None)
+    elsewhere = digits.read_splits()
+    for own, other, third in zip(ours, theirs, elsewhere, strict=True):
+        assert all(torch.equal(a, b) and a.dtype == b.dtype for a, b in zip(own, other, strict=True))
+        assert all(torch.equal(a, b) for a, b in zip(own, third, strict=True))
+
+
+def test_the_data_come_without_importing_scikit_learn():
+    text = "import sys; from ravine.tasks import create; create('digits').data; sys.exit('sklearn' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", text], check=False).returncode == 0

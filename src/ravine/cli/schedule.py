@@ -1,0 +1,108 @@
+"""`ravine schedule`."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ravine.base.errors import InputError
+from ravine.cli import _files, _values
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="A schedule's name (`ravine schedules`).")]
+Horizon = Annotated[int, typer.Option(metavar="N", parser=_values.whole_number, help="Number of steps.")]
+Warmup = Annotated[str, typer.Option(metavar="N|SHARE", help="Steps of a warm-up, or a share of the horizon such as 0.05.")]
+Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting of the schedule; may be given again.")]
+Rate = Annotated[float | None, typer.Option("--lr", metavar="X", parser=_values.number, help="The peak rate; else multipliers are shown.")]
+Plot = Annotated[Path | None, typer.Option(metavar="FILE.png|svg|pdf", help="Draw it.")]
+Csv = Annotated[bool, typer.Option("--csv", help="Every step as CSV.")]
+Json = Annotated[bool, typer.Option("--json", help="Every step as JSON (schema 1).")]
+Every = Annotated[int | None, typer.Option(metavar="N", parser=_values.whole_number, help="One line for N steps.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace an existing file at --plot.")]
+
+
+def schedule(
+    name: Name,
+    *,
+    horizon: Horizon = 1000,
+    warmup: Warmup = "0",
+    settings: Set = None,
+    lr: Rate = None,
+    plot: Plot = None,
+    csv: Csv = False,
+    as_json: Json = False,
+    every: Every = None,
+    force: Force = False,
+) -> None:
+    """Tabulate a schedule of the learning rate, and draw it.
+
+    Steps are counted from 0, the last is the horizon less one. Without --csv or --json about ten are shown.
+    """
+    _check(csv=csv, as_json=as_json, plot=plot, force=force)
+    from ravine.base._checks import count, number
+    from ravine.report.schedules import schedule_csv, schedule_figure, schedule_summary, schedule_table, view_schedule
+    from ravine.schedules import create
+
+    if every is not None:
+        count("--every", every)
+    if lr is not None:
+        number("--lr", lr, above=0, below=float("inf"), do="Leave it out to see multipliers.")
+    made = create(name, horizon=horizon, warmup=_number_or_share(warmup), **_settings(settings or []))
+    view = view_schedule(made, horizon, lr)
+    if plot is not None:
+        schedule_figure(view, plot)
+    if as_json:
+        typer.echo(json.dumps(schedule_summary(view, every or 1), allow_nan=False, indent=2))
+    elif csv:
+        typer.echo(schedule_csv(view, every or 1), nl=False)
+    else:
+        typer.echo(f"{view.title}: multiplier {made.formula}")
+        typer.echo(schedule_table(view, every))
+    if plot is not None:
+        typer.echo(f"figure  {plot}", err=as_json or csv)
+
+
+def _check(*, csv: bool, as_json: bool, plot: Path | None, force: bool) -> None:
+    if csv and as_json:
+        raise InputError("--csv and --json exclude each other: give one of them.")
+    if force and plot is None:
+        raise InputError("--force has no effect without --plot. Leave it out, or give --plot.")
+    if plot is not None:
+        _files.check_new(plot, force=force, option="another --plot")
+
+
+def _number_or_share(text: str) -> int | float:
+    value = _read(text)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise InputError(f"--warmup {text}: must be a whole number of steps or a share below 1. Give one such as 50 or 0.05.", given=text)
+    return value
+
+
+def _settings(given: list[str]) -> dict[str, Any]:
+    """Settings by name; values as numbers, truth values or lists where they read so."""
+    found: dict[str, Any] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        if not equals or not name or not value:
+            raise InputError(f"--set {text}: must be KEY=VALUE. Write it like floor=0.1 or milestones=300,600.", given=text)
+        if name in ("horizon", "warmup"):
+            raise InputError(f"--set {text}: this has an option of its own. Give --{name} {value}.", given=text)
+        if name in found:
+            raise InputError(f"--set {name} was given twice. Give it once.", given=text)
+        found[name] = _read(value)
+    return found
+
+
+def _read(text: str) -> Any:
+    """A text as what it looks like: number, truth value, list of them separated by commas, or itself."""
+    if "," in text:
+        return tuple(_read(part) for part in text.split(",") if part.strip())
+    words = {"true": True, "false": False, "none": None}
+    if text.strip().lower() in words:
+        return words[text.strip().lower()]
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text.strip()

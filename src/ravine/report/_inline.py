@@ -1,0 +1,66 @@
+"""A figure as an `<svg>` element inside a page: its colours are the page's own, its text is text, and it is described."""
+
+import re
+from html import escape
+
+from matplotlib.figure import Figure
+
+from ravine.report._styles import theme_named
+from ravine.report.figures import rendered
+
+_LIGHT, _DARK = theme_named("light"), theme_named("dark")
+LARGEST = 1.3
+"""Times its natural width that a figure may grow to."""
+_ROLES = ("paper", "ink", "faint", "grid")
+
+
+def inline(figure: Figure, name: str, label: str) -> str:
+    """The element; figures with the same content give the same text.
+
+    Args:
+        figure: drawn in the light theme.
+        name: unique on the page: identifiers inside the element begin with it.
+        label: what the figure shows, for who does not see it.
+    """
+    text = rendered(figure, "svg", outlines=False).decode()
+    text = text[text.index("<svg") :]
+    # Metadata are not HTML, and a style element inside an SVG holds for the whole page.
+    text = re.sub(r"\s*<(metadata|style)\b.*?</\1>", "", text, flags=re.DOTALL)
+    text = re.sub(r"\s*<!--.*?-->|\s*<defs>\s*</defs>", "", text, flags=re.DOTALL)
+    # A hundredth of a point is less than a screen shows. What stands between tags is text, and stays.
+    text = re.sub(r"<[^>]*>", lambda tag: re.sub(r"(\d\.\d\d)\d+", r"\1", tag[0]), text)
+    text = _own_identifiers(text, name)
+    for color, variable in _variables().items():
+        text = re.sub(f"{color}(?![0-9a-f])", f"var(--{variable})", text, flags=re.IGNORECASE)
+    opening = re.sub(r' (xmlns(:xlink)?|version|width|height)="[^"]*"', "", text[: text.index(">")])
+    width = _width(text)
+    return f'{opening} role="img" aria-label="{escape(label)}" style="max-width: {LARGEST * width:.0f}px"{text[text.index(">") :].rstrip()}'
+
+
+def palette(name: str) -> str:
+    """Style declarations of the variables that figures refer to, in the theme `name`."""
+    theme = theme_named(name)
+    known = {role: getattr(theme, role) for role in _ROLES} | {
+        f"curve-{index}": color for index, color in enumerate(theme.colors) if color != "ink"
+    }
+    return " ".join(f"--{variable}: {color};" for variable, color in known.items())
+
+
+def _variables() -> dict[str, str]:
+    """The light theme's colours and what they are called."""
+    roles = {getattr(_LIGHT, role): role for role in _ROLES}
+    return roles | {color: f"curve-{index}" for index, color in enumerate(_LIGHT.colors) if color != "ink"}
+
+
+def _own_identifiers(text: str, name: str) -> str:
+    """Drop identifiers that nothing refers to and make the others unique on the page."""
+    used = set(re.findall(r'(?:href="#|url\(#)([^")]+)', text))
+    text = re.sub(r' id="([^"]+)"', lambda found: f' id="{name}-{found[1]}"' if found[1] in used else "", text)
+    return re.sub(r'(href="#|url\(#)', rf"\g<1>{name}-", text)
+
+
+def _width(text: str) -> float:
+    """Natural width in CSS pixels."""
+    found = re.search(r'viewBox="0 0 ([\d.]+)', text)
+    assert found is not None
+    return float(found[1]) * 96 / 72
