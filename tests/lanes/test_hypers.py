@@ -1,12 +1,16 @@
 """Lanes that share a tile keep their own hypers, seeds and optimisers."""
 
 import itertools
+from dataclasses import replace
 
 import pytest
 import torch
 
-from lane_models import STACKED, TOLERANCE, Run, fleet, gap, lanes
+from lane_models import BATCH, LOOP, RACE_SEED, ROWS, STACKED, TOLERANCE, Run, fleet, gap, lanes, task
+from ravine import optim
+from ravine.base._seeds import derive
 from ravine.fleet import Choice
+from ravine.schedules import Linear, OneCycle
 
 BY_HYPERS = {
     "lr": [("sgd", {"lr": lr}) for lr in (0.01, 0.1, 0.5)],
@@ -71,3 +75,31 @@ def test_one_batch_of_everything_needs_no_order():
     run = Run(engine, lanes(("sgd", {"lr": 0.1}, 1), ("sgd", {"lr": 0.1}, 2)), STACKED, 5, at=(5,))
     assert run.tiles[0][0].shares_batch
     assert all(later < earlier for losses in run.losses.values() for earlier, later in itertools.pairwise(losses))
+
+
+@pytest.mark.parametrize("choice", [STACKED, LOOP], ids=["stacked", "loop"])
+def test_a_scheduled_hyper_equals_the_optimizer_under_the_same_schedule(choice):
+    one = OneCycle(horizon=20)
+    (lane,) = lanes(("adamw", {"lr": 0.02, "weight_decay": 0.5}))
+    also = {"beta1": one.momentum(0.5, 0.9), "weight_decay": Linear()}
+    run = Run(fleet("mlp"), [replace(lane, schedule=one, also=also)], choice, 20, at=(20,))
+    plain = Run(fleet("mlp"), [replace(lane, schedule=one)], choice, 20, at=(20,))
+
+    problem = task("mlp", torch.float64)
+    model = problem.build(derive(RACE_SEED, lane.seed, "init")).train()
+    optimizer = optim.AdamW(model.parameters(), lr=0.02, weight_decay=0.5)
+    scheduler = optim.LRScheduler(optimizer, {"lr": one, "betas[0]": also["beta1"], "weight_decay": Linear()}, horizon=20)
+    order, batches = torch.Generator().manual_seed(derive(RACE_SEED, lane.seed, "order")), []
+    losses = []
+    for _ in range(20):
+        if not batches:
+            batches = list(torch.randperm(ROWS, generator=order)[: ROWS // BATCH * BATCH].split(BATCH))
+        rows = batches.pop(0)
+        optimizer.zero_grad()
+        loss = problem.loss(model(problem.data.train[0][rows]), problem.data.train[1][rows])
+        loss.backward()
+        optimizer.step()
+        scheduler.step()
+        losses.append(float(loss.detach()))
+    assert run.losses[lane.number] == pytest.approx(losses, rel=1e-6)
+    assert run.losses[lane.number] != pytest.approx(plain.losses[lane.number], rel=1e-4)

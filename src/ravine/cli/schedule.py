@@ -20,6 +20,9 @@ Json = Annotated[bool, typer.Option("--json", help="Every step as JSON (schema 1
 Every = Annotated[int | None, typer.Option(metavar="N", parser=_values.whole_number, help="One line for N steps.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace an existing file at --plot.")]
 
+LONGEST = 10_000_000
+"""Steps that are worked out one by one within seconds."""
+
 
 def schedule(
     name: Name,
@@ -47,7 +50,8 @@ def schedule(
         count("--every", every)
     if lr is not None:
         number("--lr", lr, above=0, below=float("inf"), do="Leave it out to see multipliers.")
-    made = create(name, horizon=horizon, warmup=_number_or_share(warmup), **_settings(settings or []))
+    count("--horizon", horizon, at_most=LONGEST, do="In Python a schedule takes any step at any horizon.")
+    made = create(name, horizon=horizon, warmup=_number_or_share(warmup), **_settings(settings or [], _listed(name)))
     view = view_schedule(made, horizon, lr)
     if plot is not None:
         schedule_figure(view, plot)
@@ -78,7 +82,15 @@ def _number_or_share(text: str) -> int | float:
     return value
 
 
-def _settings(given: list[str]) -> dict[str, Any]:
+def _listed(name: str) -> list[str]:
+    """Settings of a schedule that are lists, so that one number is a list of one."""
+    from ravine.schedules import REGISTRY, settings_of
+
+    known = settings_of(REGISTRY[name]) if name in REGISTRY else {}
+    return [setting for setting, default in known.items() if isinstance(default, tuple)]
+
+
+def _settings(given: list[str], listed: list[str]) -> dict[str, Any]:
     """Settings by name; values as numbers, truth values or lists where they read so."""
     found: dict[str, Any] = {}
     for text in given:
@@ -89,7 +101,8 @@ def _settings(given: list[str]) -> dict[str, Any]:
             raise InputError(f"--set {text}: this has an option of its own. Give --{name} {value}.", given=text)
         if name in found:
             raise InputError(f"--set {name} was given twice. Give it once.", given=text)
-        found[name] = _read(value)
+        read = _read(value)
+        found[name] = (read,) if name in listed and not isinstance(read, tuple) else read
     return found
 
 

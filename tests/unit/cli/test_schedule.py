@@ -73,6 +73,10 @@ def test_settings_are_read_as_what_they_look_like(capsys):
         return json.loads(out(capsys, *given, "--json", "--every", "900"))["schedule"]["settings"]
 
     assert settings("wsd", "--set", "decay=0.5", "--set", "fall=cosine") == {"horizon": 1000, "decay": 0.5, "fall": "cosine"}
+    given = ("--set", "milestones=300,600", "--set", "values=1,0.5,0", "--set", "interpolate=true")
+    expected = {"horizon": 1000, "milestones": [300, 600], "values": [1.0, 0.5, 0.0], "interpolate": True}
+    assert settings("piecewise", *given) == expected
+    assert settings("multistep", "--set", "milestones=300")["milestones"] == [300], "one number is a list of one"
     given = ("--warmup", "9", "--set", "warmup_kind=constant", "--set", "warmup_start=0.5")
     assert settings("linear", *given) == {"horizon": 1000, "warmup": 9, "warmup_kind": "constant", "warmup_start": 0.5}
 
@@ -82,7 +86,8 @@ def test_settings_are_read_as_what_they_look_like(capsys):
     [
         (["cosin"], "no schedule is called 'cosin'; did you mean 'cosine'"),
         (["plateau"], "'plateau' looks at a metric and is no function of the step"),
-        (["cosine", "--horizon", "0"], "horizon=0: must be a whole number, at least 1."),
+        (["cosine", "--horizon", "0"], "--horizon=0: must be a whole number, at least 1 and at most 10000000. In Python"),
+        (["cosine", "--horizon", "99999999"], "--horizon=99999999: must be a whole number"),
         (["cosine", "--horizon", "ten"], "'ten' is not a whole number"),
         (["cosine", "--warmup", "1000"], "warmup=1000 is 1000 steps of a horizon of 1000: must be shorter"),
         (["cosine", "--warmup", "soon"], "--warmup soon: must be a whole number of steps or a share below 1"),

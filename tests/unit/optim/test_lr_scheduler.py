@@ -1,6 +1,7 @@
 """Schedules on an optimizer: torch's protocol, every setting, late groups, resuming from the step, tensors in place."""
 
 import copy
+import gc
 import io
 import json
 import math
@@ -115,6 +116,14 @@ def test_a_group_put_in_by_hand_is_found_at_the_next_step():
     del group["initial_lr"]
     optimizer.param_groups.append(group)
     assert go(scheduler, 2)[1] == [0.1 * 0.9, 0.9]
+
+
+def test_an_optimizer_outlives_its_scheduler():
+    optimizer = adam()
+    LRScheduler(optimizer, Linear(horizon=10))
+    gc.collect()
+    optimizer.add_param_group({"params": [parameter()], "lr": 0.4})
+    assert optimizer.param_groups[1]["lr"] == 0.4
 
 
 def test_a_late_group_of_listed_schedules_needs_its_own():

@@ -34,7 +34,7 @@ def test_the_axis_begins_at_zero_and_the_warmup_is_marked():
     assert [text.get_text() for text in axes.texts] == [" warm-up ends"]
     assert axes.texts[0].get_position()[0] == 10
     assert len(schedule_figure(view_schedule(Cosine(), 100)).axes[0].texts) == 0
-    assert axes.get_title(loc="left") == "cosine, floor=0.5, warmup=0.1"
+    assert axes.get_title(loc="left") == "cosine, warmup=0.1, floor=0.5"
 
 
 def test_labels_say_what_is_shown():

@@ -35,6 +35,8 @@ def test_a_last_part_that_needs_no_horizon_goes_on():
     assert [chain(step) for step in (0, 1, 2, 3, 12)] == [1.0, 0.75, 1.0, 0.5, 0.5**10]
     assert (Constant() >> Linear(horizon=3)).needs_horizon
     assert (Constant(horizon=3) >> Linear()).needs_horizon
+    assert (Constant(horizon=3) >> Linear()).length is None
+    assert (Constant(horizon=3) >> Linear(horizon=3)).warmup(0.5).length is None
 
 
 @given(st.lists(st.integers(1, 20), min_size=1, max_size=5), st.integers(0, 10), st.lists(st.integers(0, 150), min_size=1))
@@ -85,6 +87,7 @@ def test_values_between():
     assert between([0, 2, 4]).tolist() == [0.5, 0.7, 0.9]
     assert Between(Linear(), at_zero=0.0, at_one=2.0)(1, horizon=4) == 1.5
     assert between.is_value
+    assert between.name == "between"
     assert between.settings == {"schedule": {"name": "linear", "horizon": 4}, "at_zero": 0.9, "at_one": 0.5}
     for wrong in ("low", float("inf"), float("nan")):
         with pytest.raises(InputError, match="at_one="):
