@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ravine import optim, schedules
     from ravine._api import Result, open_record, race
     from ravine._studies import Studies, studies
+    from ravine._train import train
     from ravine.tasks import Task, metrics
 
 _WHERE = {
@@ -24,9 +25,10 @@ _WHERE = {
     "race": ("ravine._api", "race"),
     "schedules": ("ravine.schedules", None),
     "studies": ("ravine._studies", "studies"),
+    "train": ("ravine._train", "train"),
 }
 
-__all__ = ["Result", "Studies", "Task", "__version__", "metrics", "open_record", "optim", "race", "schedules", "studies"]
+__all__ = ["Result", "Studies", "Task", "__version__", "metrics", "open_record", "optim", "race", "schedules", "studies", "train"]
 
 
 def __getattr__(name: str) -> Any:

@@ -20,7 +20,7 @@ from typer.core import TyperGroup
 from ravine._version import __version__
 from ravine.base._checks import unknown_name
 from ravine.base.errors import RavineError
-from ravine.cli import data, export, listing, race, recipe, report, schedule, show
+from ravine.cli import data, export, listing, race, recipe, report, schedule, show, train
 from ravine.cli._failures import UsageError, explain
 from ravine.cli._racing import Interrupted
 
@@ -47,7 +47,7 @@ app = typer.Typer(cls=Commands, rich_markup_mode=None, add_completion=False)
 data_app = typer.Typer(cls=Commands, rich_markup_mode=None, help="Fetch public data sets.")
 data_app.callback()(lambda: None)
 data_app.command()(data.get)
-for command in (race.race, show.show, report.report, recipe.recipe, export.export, schedule.schedule):
+for command in (race.race, show.show, report.report, recipe.recipe, train.train, export.export, schedule.schedule):
     app.command()(command)
 for listed in (listing.tasks, listing.optimizers, listing.schedules):
     app.command()(listed)

@@ -6,10 +6,11 @@ from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rich.console import Console, RenderableType
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.spinner import Spinner
+from rich.text import Text
 
 from ravine.cli.progress import Messages
 from ravine.trainer import Began, Ended, Evaluated, Event, Noted, Observer, Skipped, Stepped
@@ -83,7 +84,7 @@ class TrainingLines:
 
     def _evaluation(self, event: Evaluated) -> str:
         values = "  ".join(f"{name} {value:.4g}" for name, value in event.values.items())
-        best = "  best so far" if event.is_best else ""
+        best = "  best" if event.is_best else ""
         if event.split != "validation":
             return f"{event.split}: {values}"
         return f"step {event.step:>{len(f'{self._steps:,}')},}  training loss {self._last.loss:.4g}  {event.split} {values}{best}"
@@ -119,7 +120,7 @@ class TrainingBars(TrainingLines):
                 BarColumn(),
                 TextColumn("{task.completed:,} of {task.total:,} steps,"),
                 TimeRemainingColumn(),
-                TextColumn("left  {task.description}"),
+                TextColumn("left"),
                 console=self._console,
             )
             self._bar.add_task("", total=event.steps, completed=event.step)
@@ -132,10 +133,12 @@ class TrainingBars(TrainingLines):
         if self._bar is None:
             return self._waiting
         last = self._last
-        if last.step:
-            said = f"loss {last.loss:.4g}  gradient norm {last.norm:.3g}  lr {last.lr:.3g}  {self._speed.per_second:,.0f} examples/s"
-            self._bar.update(self._bar.task_ids[0], completed=last.step, description=said)
-        return self._bar
+        if not last.step:
+            return self._bar
+        self._bar.update(self._bar.task_ids[0], completed=last.step)
+        said = f"loss {last.loss:.4g}  gradient norm {last.norm:.3g}  lr {last.lr:.3g}  {self._speed.per_second:,.0f} examples/s"
+        # On a line of its own: both would not fit into 80 columns.
+        return Group(self._bar, Text(said))
 
 
 @contextmanager

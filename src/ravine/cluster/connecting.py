@@ -34,8 +34,8 @@ HEALTH_S = 30.0
 
 _ADDRESS = re.compile(r"(ray://)?(?P<host>[^:/\s]+|\[[^\]\s]+\]):(?P<port>\d{1,5})")
 
-_USAGE = "RAY_USAGE_STATS_ENABLED"
-"""What Ray would report of itself to its makers: nothing leaves the machine."""
+_SETTINGS = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_worker_niceness": "0"}
+"""Nothing that Ray would report to its makers leaves the machine; and workers of a Ray that is started here wait behind nobody."""
 
 
 @final
@@ -151,17 +151,16 @@ def _silent(address: str, why: str) -> InputError:
 @contextmanager
 def _quietly() -> Iterator[None]:
     """Ray's own settings, warnings and signal handlers inside, ours again outside."""
-    before = os.environ.get(_USAGE)
-    os.environ[_USAGE] = "0"
+    before = {name: os.environ.get(name) for name in _SETTINGS}
+    os.environ.update(_SETTINGS)
     try:
         with warnings.catch_warnings(), _signals():
             warnings.simplefilter("ignore")
             yield
     finally:
-        if before is None:
-            del os.environ[_USAGE]
-        else:
-            os.environ[_USAGE] = before
+        for name, value in before.items():
+            os.environ.pop(name)
+            os.environ.update({} if value is None else {name: value})
 
 
 @contextmanager

@@ -13,6 +13,7 @@ EXPECTED = {
     "DataNotFoundError": FileNotFoundError,
     "RecordError": ValueError,
     "RecordVersionError": ValueError,
+    "DivergedError": ArithmeticError,
     "MissingExtraError": ImportError,
 }
 
@@ -42,4 +43,6 @@ def test_errors_carry_their_values():
     assert (unknown.given, unknown.nearest, str(unknown)) == ("adm", ("adam",), "x")
     version = errors.RecordVersionError("x", found=2, supported=1)
     assert (version.found, version.supported) == (2, 1)
+    diverged = errors.DivergedError("x", step=3, loss=0.5)
+    assert (diverged.step, diverged.loss) == (3, 0.5)
     assert errors.MissingExtraError("x", extra="ray").extra == "ray"

@@ -1,0 +1,35 @@
+"""The trainer: one loop that carries a recipe from its first step to its last, and survives what happens on the way."""
+
+from ravine.trainer.augmentation import Crop, CutMix, Flip, MaskTokens, Mixup, Smooth, Transform
+from ravine.trainer.checkpoint import Checkpoints, load_weights
+from ravine.trainer.events import Began, Ended, Evaluated, Event, Noted, Observer, Saved, Skipped, Stepped
+from ravine.trainer.history import History
+from ravine.trainer.loop import Trained, train
+from ravine.trainer.settings import Options, Settings, resolve
+
+__all__ = [
+    "Began",
+    "Checkpoints",
+    "Crop",
+    "CutMix",
+    "Ended",
+    "Evaluated",
+    "Event",
+    "Flip",
+    "History",
+    "MaskTokens",
+    "Mixup",
+    "Noted",
+    "Observer",
+    "Options",
+    "Saved",
+    "Settings",
+    "Skipped",
+    "Smooth",
+    "Stepped",
+    "Trained",
+    "Transform",
+    "load_weights",
+    "resolve",
+    "train",
+]

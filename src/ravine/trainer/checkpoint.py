@@ -1,0 +1,256 @@
+"""Checkpoints: the state of a training on disk, from which a killed one goes on with the same bits.
+
+A checkpoint is a safetensors file whose metadata hold a JSON header and a digest of both; loading one executes nothing.
+It is written under another name, waited for until it is on the disk, and only then renamed, so that a name ending in
+`.safetensors` always stands for a whole file. The two latest are kept: where the last cannot be read, the one before it is
+used. `best.safetensors` and `model.safetensors` hold weights alone, under the names of `model.state_dict()`.
+"""
+
+import contextlib
+import hashlib
+import json
+import os
+import re
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from ravine._version import __version__
+from ravine.base.errors import InputError, RecordError
+
+FORMAT = 1
+KEPT = 2
+"""Checkpoints that stay: the last one, and the one before it in case the last is damaged."""
+
+ENDING = ".safetensors"
+BEST, MODEL = f"best{ENDING}", f"model{ENDING}"
+_NAME = re.compile(r"checkpoint-(\d{9,})\.safetensors")
+_DRAFTS = (".draft-*", ".tmp*")
+"""What a killed process leaves: our drafts, and those of safetensors (0.8)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A training at a moment.
+
+    Attributes:
+        path: where it lies.
+        header: JSON values.
+        tensors: flat name -> tensor, in memory of their own.
+    """
+
+    path: Path
+    header: Mapping[str, Any]
+    tensors: Mapping[str, Tensor] = field(repr=False)
+
+
+class Checkpoints:
+    """The checkpoints of one training.
+
+    Args:
+        folder: where they lie; made if it does not exist.
+
+    Raises:
+        InputError: the folder cannot be made, or another process trains in it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._lock = _locked(folder)
+        except OSError as error:
+            raise InputError(f"{folder} cannot be written: {reason(error)}; give another folder with out.", given=folder) from error
+        for draft in (path for pattern in _DRAFTS for path in folder.glob(pattern)):
+            with contextlib.suppress(OSError):
+                draft.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Let another process train here."""
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    def paths(self) -> list[Path]:
+        """Checkpoints, latest first."""
+        found = [path for path in self.folder.iterdir() if _NAME.fullmatch(path.name)]
+        return sorted(found, key=lambda path: int(_NAME.fullmatch(path.name)[1]), reverse=True)  # type: ignore[index]
+
+    def latest(self) -> tuple[Checkpoint | None, list[str]]:
+        """The latest whole checkpoint, and a sentence on every later one that had to be refused.
+
+        Raises:
+            RecordError: there are checkpoints, and none can be read.
+        """
+        refused = list[str]()
+        for path in self.paths():
+            try:
+                return read(path), refused
+            except RecordError as error:
+                refused.append(f"{error} The one before it is used.")
+        if refused:
+            raise RecordError(f"{self.folder}: no checkpoint can be read. {refused[0].removesuffix(' The one before it is used.')}")
+        return None, []
+
+    def save(self, step: int, header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Path:
+        """Write a checkpoint, and remove those that are no longer kept.
+
+        Raises:
+            OSError, SafetensorError: it could not be written; what was there is as it was.
+        """
+        path = self.folder / f"checkpoint-{step:09}{ENDING}"
+        write(path, {**header, "step": step}, tensors)
+        for old in self.paths()[KEPT:]:
+            with contextlib.suppress(OSError):
+                old.unlink(missing_ok=True)
+        return path
+
+    def discard(self) -> None:
+        """Remove everything that a training wrote here."""
+        for path in [*self.paths(), self.folder / BEST, self.folder / MODEL]:
+            path.unlink(missing_ok=True)
+
+
+def write(path: Path, header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+    """Write one file whole or not at all."""
+    held = _apart(tensors)
+    text = json.dumps({"format": FORMAT, "ravine": __version__, "torch": str(torch.__version__), **header}, allow_nan=False)
+    draft = path.with_name(f".draft-{uuid.uuid4().hex[:8]}")
+    try:
+        draft.touch()
+        permissions = draft.stat().st_mode
+        save_file(held, draft, metadata={"ravine": text, "digest": digest(text, held)})
+        draft.chmod(permissions)  # safetensors keeps files from everyone but their owner
+        sync(draft)
+        draft.replace(path)
+        sync(path.parent)
+    finally:
+        with contextlib.suppress(OSError):
+            draft.unlink(missing_ok=True)
+
+
+def read(path: Path) -> Checkpoint:
+    """One file, if every bit of it is as it was written.
+
+    Raises:
+        RecordError: it is cut short, was changed, or is no checkpoint.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 - no dictionary
+    except (OSError, SafetensorError, ValueError, RuntimeError) as error:
+        raise RecordError(f"{path} cannot be read ({reason(error)}): it was cut short or is no checkpoint.") from error
+    if "ravine" not in metadata:
+        raise RecordError(f"{path} is not a checkpoint of ravine: another program wrote it.")
+    if metadata.get("digest") != digest(metadata["ravine"], tensors):
+        raise RecordError(f"{path} is damaged: its contents have another checksum than when it was written.")
+    header = json.loads(metadata["ravine"])
+    if header["format"] != FORMAT:
+        given = f"{path} has format {header['format']}, and this ravine reads {FORMAT}"
+        raise RecordError(f"{given}. Use the ravine that wrote it, {header['ravine']}.")
+    return Checkpoint(path, header, tensors)
+
+
+def load_weights(model: nn.Module, path: Path) -> None:
+    """Weights that `best.safetensors` or `model.safetensors` holds, into a model.
+
+    Raises:
+        RecordError: the file is damaged.
+        InputError: it is of another model.
+    """
+    fill(model, read(path).tensors, where=str(path))
+
+
+@torch.no_grad()
+def fill(model: nn.Module, weights: Mapping[str, Tensor], *, where: str) -> None:
+    """Copy weights into a model of exactly their names, shapes and dtypes.
+
+    Raises:
+        InputError: they are another model's; the first that differs is named.
+    """
+    own = model.state_dict()
+    for name in [*own, *(name for name in weights if name not in own)]:
+        here, there = (_form(state.get(name)) for state in (own, weights))
+        if here != there:
+            given = f"{where} is of another model: {name} is {there} there and {here} here"
+            raise InputError(f"{given}. Train the model that was saved, or give another folder.")
+    for name, tensor in own.items():
+        tensor.copy_(weights[name])
+
+
+def _form(tensor: Tensor | None) -> str:
+    return "missing" if tensor is None else f"{str(tensor.dtype).removeprefix('torch.')} of shape {tuple(tensor.shape)}"
+
+
+def digest(text: str, tensors: Mapping[str, Tensor]) -> str:
+    """Of the header and of every name and bit."""
+    found = hashlib.blake2b(text.encode(), digest_size=16)
+    for name, tensor in sorted(tensors.items()):
+        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        found.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return found.hexdigest()
+
+
+def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors on the CPU, each in memory of its own, as the format wants them."""
+    seen: set[int] = set()
+    result = {}
+    for name, tensor in tensors.items():
+        own = tensor.detach().cpu().contiguous()
+        storage = own.untyped_storage()
+        if storage.data_ptr() in seen or storage.nbytes() != own.nbytes:
+            own = own.clone()
+        seen.add(own.untyped_storage().data_ptr())
+        result[name] = own
+    return result
+
+
+def sync(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def reason(error: BaseException) -> str:
+    """Why something failed, for use inside a sentence."""
+    text = (error.strerror if isinstance(error, OSError) else None) or str(error).strip() or type(error).__name__
+    return text.splitlines()[0].rstrip(".")
+
+
+def _locked(folder: Path) -> int:
+    """A handle that holds the folder for this process; a kill lets go of it. -1 where the system has no such locks."""
+    try:
+        import fcntl  # noqa: PLC0415 - not on every system
+    except ImportError:
+        return -1
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(handle)
+        raise InputError(f"{folder} is in use: another process trains there. Give another folder, or wait.", given=folder) from error
+    except OSError:
+        os.close(handle)
+        return -1  # some network file systems have none
+    return handle
+
+
+@contextlib.contextmanager
+def opened(folder: Path) -> Iterator[Checkpoints]:
+    """The checkpoints of a folder, held for the block."""
+    found = Checkpoints(folder)
+    try:
+        yield found
+    finally:
+        found.close()

@@ -1,0 +1,45 @@
+"""Signals: noted inside the block, as before outside of it."""
+
+import os
+import signal
+import threading
+
+import pytest
+
+from ravine.trainer.interruption import listening
+
+
+@pytest.mark.parametrize(("number", "reason"), [(signal.SIGTERM, "terminated"), (signal.SIGINT, "interrupted")])
+def test_a_signal_is_noted_and_handlers_are_put_back(number, reason):
+    before = signal.getsignal(number)
+    with listening() as asked:
+        assert asked.reason is None
+        os.kill(os.getpid(), number)
+        assert asked.reason == reason
+    assert signal.getsignal(number) is before
+
+
+def test_a_second_ctrl_c_does_not_wait():
+    with listening() as asked:
+        os.kill(os.getpid(), signal.SIGINT)
+        assert asked.reason == "interrupted"
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_where_nothing_can_be_saved_signals_do_what_they_do():
+    with listening(wanted=False), pytest.raises(KeyboardInterrupt):
+        os.kill(os.getpid(), signal.SIGINT)
+
+
+def test_other_threads_leave_signals_alone():
+    before, seen = signal.getsignal(signal.SIGTERM), []
+
+    def work():
+        with listening():
+            seen.append(signal.getsignal(signal.SIGTERM))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert seen == [before]
