@@ -62,19 +62,21 @@ class Side:
         self.optimizer = build(self.params)
         if hasattr(self.optimizer, "train") and callable(self.optimizer.train):
             self.optimizer.train()
-        for _ in range(WARM_UPS):
-            self.optimizer.step()
+        self._take(WARM_UPS)
         self.setup_s = time.perf_counter() - before
         self.walls, self.cpus = [], []
 
-    def step(self, times):
-        wall, cpu = time.perf_counter(), time.process_time()
+    def _take(self, times):
         for _ in range(times):
             # HeavyBall consumes gradients: it needs them back, which costs a pointer.
             grads = [param.grad for param in self.params]
             self.optimizer.step()
             for param, grad in zip(self.params, grads, strict=True):
                 param.grad = grad
+
+    def step(self, times):
+        wall, cpu = time.perf_counter(), time.process_time()
+        self._take(times)
         self.walls.append((time.perf_counter() - wall) / times)
         self.cpus.append((time.process_time() - cpu) / times)
 

@@ -22,6 +22,11 @@ def library(module, name, **settings):
     return build
 
 
+def grouped(module, name, **settings):
+    """For a class that takes its settings from groups alone."""
+    return lambda params: getattr(importlib.import_module(module), name)([{"params": params, **settings}])
+
+
 def heavyball(name, **settings):
     def build(params):
         import heavyball
@@ -40,7 +45,7 @@ KINDS = {
         "ravine native": ravine_side("adamw", "native", lr=LR),
         "ravine foreach": ravine_side("adamw", "foreach", lr=LR),
         "ravine compiled": ravine_side("adamw", "compiled", lr=LR),
-        "HeavyBall": heavyball("ForeachAdamW", lr=LR),
+        "HeavyBall": heavyball("AdamW", lr=LR),
         "pytorch_optimizer": library("pytorch_optimizer", "StableAdamW", lr=LR),
         "timm": library("timm.optim.adamw", "AdamWLegacy", lr=LR),
         "bitsandbytes": library("bitsandbytes.optim", "AdamW32bit", lr=LR),
@@ -112,12 +117,12 @@ KINDS = {
     "muon": {
         "torch": torch_side("Muon", lr=LR),
         "ravine": ravine_side("muon", "auto", lr=LR),
-        "pytorch_optimizer": library("pytorch_optimizer", "Muon", lr=LR, use_muon=True),
+        "pytorch_optimizer": grouped("pytorch_optimizer", "Muon", lr=LR, use_muon=True),
         "timm": library("timm.optim.muon", "Muon", lr=LR),
     },
     "soap": {
         "ravine": ravine_side("soap", "auto", lr=LR),
-        "HeavyBall": heavyball("ForeachSOAP", lr=LR),
+        "HeavyBall": heavyball("SOAP", lr=LR),
         "pytorch_optimizer": library("pytorch_optimizer", "SOAP", lr=LR),
     },
 }

@@ -169,10 +169,13 @@ def _heading(meta: Mapping[str, Any], ranking: list[RankedEntrant], lane: Lane, 
     winner = next(entrant for entrant in ranking if entrant.optimizer == lane.optimizer)
     split = "test" if protocol["split"]["ranked_on"] == "test" else "the half of validation that was not tuned on"
     raced_by = "1 optimiser at its" if len(ranking) == 1 else f"{len(ranking)} optimisers, each at its"
+    own_rows = winner.hypers.get("batch_size")
+    as_many = "" if own_rows is None else f", or as many rows in batches of a size of its own, here {own_rows:,}"
     paragraphs = [
         f"Trains {name} with {_plain(lane.optimizer)} at lr={lane.lr:.3g} on the {lane.schedule} schedule{_warmed(lane)}, "
         "as a race of ravine recommends.",
-        f"The race: {raced_by} own tuned rate; {steps:,} steps of {protocol['batch_size']:,} rows; "
+        f"The race: {raced_by} own tuned {'settings' if winner.hypers else 'rate'}; "
+        f"{steps:,} steps of {protocol['batch_size']:,} rows{as_many}; "
         f"{seeds} fresh {'seed' if seeds == 1 else 'seeds'}; mean {winner.final.metric} on {split} at the end"
         f"{' (95 % interval)' if seeds > 1 else ''}, best estimate first:",
         "\n".join(_rows(ranking[:SHOWN])),
@@ -182,7 +185,7 @@ def _heading(meta: Mapping[str, Any], ranking: list[RankedEntrant], lane: Lane, 
         said.append(f"{winner.optimizer} cannot be told apart from {', '.join(winner.tied_with)} with {seeds} seeds.")
     if winner.at_grid_edge:
         said.append("It is not tuned: its rate sits at the end of the grid.")
-    said.append("This holds for this model, data, batch size and number of steps.")
+    said.append(f"This holds for this model, data{', batch size' if own_rows is None else ''} and number of steps.")
     repeats = (
         f"The script repeats the race's lane of seed {lane.seed} and should reach its validation loss of {raced['loss']:.6g} "
         f"up to rounding (ravine {protocol['versions']['ravine']}, torch {protocol['versions']['torch']})."

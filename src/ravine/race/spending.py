@@ -62,7 +62,8 @@ def _measured(plan: Plan, crew: Crew, splits: Mapping[str, Any], began: float) -
         fixed, seconds = _forecast(tried, crew, splits)
         pace = max(seconds - fixed, 1e-9) / cost(tried, expected)
         gone = time.perf_counter() - began + fixed
-        budget = replace(plan.budget, setup_s=gone, pace=pace / MARGIN)
+        # As a refusal says it: with the margin on both, or it would name a time that is refused as well.
+        budget = replace(plan.budget, setup_s=gone / MARGIN, pace=pace / MARGIN)
         gradients = max(0, math.floor((MARGIN * plan.budget.seconds - gone) / pace))
         found = fit(replace(plan, budget=budget), gradients, expected)
         if tried is not plan or max(found.steps, tried.steps) <= CLOSE * min(found.steps, tried.steps):

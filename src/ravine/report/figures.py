@@ -3,6 +3,7 @@
 import io
 import math
 import os
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -169,7 +170,6 @@ def _draw_curves(axes: Axes, record: Record, facts: Facts, chosen: Mapping[str, 
     ends = {}
     for name, (steps, values) in found.items():
         ends[name] = _draw_band(axes, steps, values, chosen[name], worst_is_high=not facts.higher_is_better)
-        _draw_breaks(axes, steps, values, chosen[name])
     axes.set_xlabel("step", color=look.ink, fontsize=9)
     if not found:
         _title(axes, "no final lanes yet", look)
@@ -182,6 +182,8 @@ def _draw_curves(axes: Axes, record: Record, facts: Facts, chosen: Mapping[str, 
     everything = np.concatenate([values.ravel() for _, values in found.values()])
     starts = np.concatenate([values[:, 0] for _, values in found.values()])
     _scale_values(axes, everything[np.isfinite(everything)], starts[np.isfinite(starts)], facts)
+    for name, (steps, values) in found.items():
+        _draw_breaks(axes, steps, values, chosen[name])
     _draw_target(axes, facts, look)
     _label_ends(axes, ends, chosen, look)
     seeds = facts.ranking[0].steps_to_target.seeds
@@ -214,10 +216,14 @@ def _draw_band(axes: Axes, steps: np.ndarray, values: np.ndarray, style: Style, 
 
 
 def _draw_breaks(axes: Axes, steps: np.ndarray, values: np.ndarray, style: Style) -> None:
+    """A cross at the last value of a lane that diverged; at the edge of the panel where that is off it."""
+    low, high = sorted(axes.get_ylim())
     for lane in values:
         known = np.flatnonzero(np.isfinite(lane))
         if known.size and known[-1] < len(steps) - 1:
-            axes.plot(steps[known[-1]], lane[known[-1]], "x", color=style.color, markersize=7, markeredgewidth=1.6, clip_on=False, zorder=4)
+            # Unclipped and far off the panel, a cross would leave the layout no room for the axes.
+            height = min(max(float(lane[known[-1]]), low), high)
+            axes.plot(steps[known[-1]], height, "x", color=style.color, markersize=7, markeredgewidth=1.6, clip_on=False, zorder=4)
 
 
 def _draw_target(axes: Axes, facts: Facts, look: Theme) -> None:
@@ -238,10 +244,16 @@ def _draw_target(axes: Axes, facts: Facts, look: Theme) -> None:
 
 def _label_ends(axes: Axes, ends: Mapping[str, tuple[float, float]], chosen: Mapping[str, Style], look: Theme) -> None:
     """Name every curve at its end, right of the panel, moved apart where labels would overlap; one that diverged where it broke off."""
-    last = axes.get_xlim()[1]
-    for name in [name for name, (step, _) in ends.items() if step < last]:
-        text = f"{short_name(name)} diverged"
-        axes.annotate(text, ends[name], xytext=(8, 0), textcoords="offset points", fontsize=8.5, color=look.ink, va="center")
+    last, (low, high) = axes.get_xlim()[1], sorted(axes.get_ylim())
+    taken: Counter[tuple[float, float]] = Counter()
+    for name, (step, value) in ends.items():
+        if step < last:
+            point = (step, min(max(value, low), high))
+            # Of several that left the panel at one step, each has a line of its own.
+            below = (8, -11 * taken[point] - (7 if value > high else 0))
+            taken[point] += 1
+            text = f"{short_name(name)} diverged"
+            axes.annotate(text, point, xytext=below, textcoords="offset points", fontsize=8.5, color=look.ink, va="center")
     ends = {name: point for name, point in ends.items() if point[0] == last}
     to_axes = axes.transData + axes.transAxes.inverted()
     places = {name: to_axes.transform(point) for name, point in ends.items()}
@@ -292,6 +304,9 @@ def _draw_rates(axes: Axes, record: Record, facts: Facts, chosen: Mapping[str, S
     stage, split = ("tune", "validation") if any(lane.stage == "tune" for lane in facts.lanes) else ("final", facts.split)
     lanes = [lane for lane in facts.lanes if lane.stage == stage]
     axes.set_xscale("log")
+    if lanes and len({lane.lr for lane in lanes}) == 1:
+        # A single rate has no width of its own.
+        axes.set_xlim(lanes[0].lr / 10, lanes[0].lr * 10)
     steps, values = record.curves(lanes, split, facts.metric)
     # Of several settings tried at one rate, tuning went on with the best; of several seeds at a shared rate, the middle one stands for all.
     several = np.median if stage == "final" else np.max if facts.higher_is_better else np.min

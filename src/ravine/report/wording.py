@@ -7,7 +7,6 @@ from ravine.records import RankedEntrant, is_fragile
 from ravine.report.facts import Facts
 from ravine.report.spaces import values_text
 
-SCOPE = "among those raced, on this model, data, batch size and horizon"
 UNFINISHED = {
     "interrupted": "The race was interrupted, so this is partial: the record holds what was done; the same command with --resume goes on.",
     "failed": "The race ended with an error before it was done, so this is partial: mend the cause and repeat the command with --resume.",
@@ -49,12 +48,19 @@ def _verdict(facts: Facts) -> str:
     tuned = f", {values_text(chosen['hypers'])}" if chosen.get("hypers") else ""
     head = f"Use {chosen['optimizer']} with lr={rate(chosen['lr'])}{tuned}{schedule}:"
     if len(facts.ranking) == 1:
-        return f"{head} the best rate found for the only optimiser raced, on this model, data, batch size and horizon."
-    entrant = _chosen(facts)
+        found = "the best settings" if chosen.get("hypers") else "the best rate"
+        return f"{head} {found} found for the only optimiser raced, {_where(facts)}."
+    entrant, scope = _chosen(facts), f"among those raced, {_where(facts)}"
     if entrant is not None and entrant.rank > 1:
         best = facts.ranking[0]
-        return f"{head} as far as can be told as good as {best.optimizer}, the best estimate {SCOPE}, and {_preferred_for(entrant, best)}."
-    return f"{head} the best estimate {SCOPE}."
+        return f"{head} as far as can be told as good as {best.optimizer}, the best estimate {scope}, and {_preferred_for(entrant, best)}."
+    return f"{head} the best estimate {scope}."
+
+
+def _where(facts: Facts) -> str:
+    """What the race held fixed, and so what its answer is of: a batch size that was tuned is part of the answer."""
+    is_tuned = any("batch_size" in entrant.hypers for entrant in facts.ranking)
+    return f"on this model, data{'' if is_tuned else ', batch size'} and horizon"
 
 
 def _preferred_for(entrant: RankedEntrant, best: RankedEntrant) -> str:

@@ -50,10 +50,10 @@ def test_version(capsys):
             "'ravine race' has no option --optimiser; did you mean --optimizers? See: ravine race --help",
         ),
         (["race", "line", "--zzz"], "'ravine race' has no option --zzz. See: ravine race --help"),
-        (["race"], "missing argument 'TASK'. See: ravine race --help"),
+        (["race"], "missing argument 'TASK...'. See: ravine race --help"),
         (["race", "line", "--steps"], "option '--steps' requires an argument."),
         (["race", "line", "--steps", "x"], "'--steps': 'x' is not a whole number. Give one, such as 5. See: ravine race --help"),
-        (["show", "a", "b"], "2 records were given, and one is shown at a time; to see two side by side, add --compare."),
+        (["show", "a", "b"], "2 records were given, and one is shown at a time: for two side by side add --compare"),
         (["report", "a", "b"], "got unexpected extra argument"),
     ],
 )

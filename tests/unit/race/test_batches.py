@@ -152,6 +152,9 @@ def test_the_recipe_has_the_batch_size_and_as_many_steps_as_it_takes(raced, tmp_
     chosen = record.meta["recommendation"]["hypers"]["batch_size"]
     assert (recipe.batch_size, recipe.steps * chosen) == (chosen, 1520)
     assert "batch_size" not in recipe.hypers
+    heading = " ".join(recipe.heading)
+    assert f"own tuned settings; 152 steps of 10 rows, or as many rows in batches of a size of its own, here {chosen}; 2 fresh" in heading
+    assert "This holds for this model, data and number of steps." in heading
 
 
 @pytest.mark.parametrize("after", [90])

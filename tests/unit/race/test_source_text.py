@@ -40,7 +40,7 @@ def test_the_longest_line_that_fits_stays():
 def test_sources_come_without_notes_to_linters():
     text = source(digits_splits)
     assert text.startswith("def digits_splits()")
-    assert text.endswith("(x[test], y[test])")
+    assert text.endswith("return stratified(*load_digits(return_X_y=True))")
     assert "noqa" not in text
 
 

@@ -1,6 +1,7 @@
 """Races within a budget: what is left out while they run, and that it is decided once."""
 
 import dataclasses
+import re
 import time
 
 import pytest
@@ -165,6 +166,17 @@ def test_a_time_becomes_steps_by_the_forecast(fixed_forecast):
         assert fixed_forecast[2] == pytest.approx(steps, rel=0.01)
         with pytest.raises(PlanError, match=r"--budget 2 s is too little for 2 optimisers: .* take about \d+ s here\."):
             within_time(make_plan(TASK, **PAIR, budget="2s"), crew, ranking_splits(plan)[0], None, time.perf_counter())
+
+
+def test_a_time_that_is_refused_names_one_that_is_not(fixed_forecast):
+    with Crew(Fleet(TASK)) as crew:
+        splits = ranking_splits(make_plan(TASK, **PAIR))[0]
+        # As if most of the time went to what has to be done before the race.
+        began = time.perf_counter() - 60
+        with pytest.raises(PlanError) as refused:
+            within_time(make_plan(TASK, **PAIR, budget="62s"), crew, splits, None, began)
+        named = float(re.search(r"about (\d+) s here", str(refused.value))[1])
+        assert within_time(make_plan(TASK, **PAIR, budget=named + 1), crew, splits, None, time.perf_counter() - 60).steps >= 10
 
 
 def test_a_race_in_time_goes_on_with_what_was_found_when_it_began(fixed_forecast, tmp_path, monkeypatch):

@@ -178,3 +178,22 @@ def test_culled_rates_are_faint_and_apart_from_the_line_of_those_that_ended(tmp_
         assert not {lr for line in whole for lr in line.get_xdata()} & {lane.lr for lane in lanes}
         crosses = [line for line in rates.lines if line.get_marker() == "x" and line.get_color() == faint.get_color()]
         assert not {lr for line in crosses for lr in line.get_xdata()} & {lane.lr for lane in lanes}
+
+
+def test_lanes_that_diverge_far_off_the_panel_leave_it_its_room_and_keep_their_names(tmp_path, monkeypatch):
+    whole = records_fixture.curve
+    monkeypatch.setitem(records_fixture.TRUTH, "wilder", records_fixture.TRUTH["wild"])
+    monkeypatch.setitem(records_fixture.COST, "wilder", records_fixture.COST["wild"])
+    leap = np.where(np.arange(len(records_fixture.STEPS)) == 3, 1e35, 1)
+    monkeypatch.setattr(records_fixture, "curve", lambda *lane: whole(*lane) * leap)
+    records_fixture.write(tmp_path / "a.ravine", optimizers=("wild", "wilder"), seeds=2, shared_lr=1e9)
+    with open_record(tmp_path / "a.ravine") as opened:
+        curves, _ = race_figure(opened, tmp_path / "a.png").axes
+    low, high = curves.get_ylim()
+    crosses = [line for line in curves.lines if line.get_marker() == "x"]
+    assert len(crosses) == 4
+    assert all(low <= line.get_ydata()[0] <= high for line in crosses)
+    named = [text for text in curves.texts if text.get_text() in ("wild diverged", "wilder diverged")]
+    assert len(named) == 2
+    assert not named[0].get_window_extent().overlaps(named[1].get_window_extent())
+    assert curves.get_position().width > 0.3

@@ -34,6 +34,17 @@ def test_a_clear_winner_is_the_best_among_those_raced_and_no_more():
     assert sentence(facts(*TWO)) == f"Use adam with lr=0.001 and the cosine schedule: the best estimate {SCOPE}."
 
 
+def test_a_batch_size_that_was_tuned_is_part_of_the_answer_and_not_its_scope():
+    tuned = facts(entrant(hypers={"batch_size": 32}), entrant(2, "sgd", hypers={"batch_size": 64}))
+    assert sentence(tuned).endswith("the best estimate among those raced, on this model, data and horizon.")
+
+
+def test_the_only_optimiser_is_said_to_have_the_settings_that_were_tuned():
+    recommendation = {"optimizer": "adam", "lr": 1e-3, "schedule": "cosine", "hypers": {"beta1": 0.8}}
+    text = sentence(facts(entrant(hypers={"beta1": 0.8}), recommendation=recommendation))
+    assert "beta1=0.8 and the cosine schedule: the best settings found for the only optimiser raced, on this model, data, batch" in text
+
+
 def test_ties_are_named():
     text = sentence(facts(entrant(tied_with=("adamw", "lion")), entrant(2, "adamw"), entrant(3, "lion")))
     assert text.endswith("It cannot be told apart from adamw and lion with 5 seeds.")
