@@ -5,7 +5,7 @@ and settings are the same objects at the same places as at the step before skips
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from operator import is_
 from typing import TYPE_CHECKING, Any, final
 
@@ -25,6 +25,47 @@ PATIENCE = 2
 
 
 @final
+class Footing:
+    """Parameters and their state as they were found, and whether they are so still. It holds on to the state.
+
+    Args:
+        params: all of one dtype and contiguous.
+        states: their entries in the optimizer's state, all with the same keys.
+        keys: of the state, the step count first; those that are not there are passed over.
+
+    Attributes:
+        counts: the step counts.
+    """
+
+    def __init__(self, params: list[Tensor], states: list[dict[str, Any]], keys: Iterable[str]) -> None:
+        self._params, self._states, self._dtype = params, states, params[0].dtype
+        self._parts = [(key, [state[key] for state in states]) for key in keys if key in states[0]]
+        self._fixed = [*params, *(tensor for _, tensors in self._parts for tensor in tensors)]
+        self._places = list(map(Tensor.data_ptr, self._fixed))
+        self.counts: list[Tensor] = self._parts[0][1]
+
+    def gradients(self, group: Mapping[str, Any], state: Mapping[Tensor, dict[str, Any]]) -> list[Any] | None:
+        """The gradients of the next step, if everything stands where it stood and they lie as the parameters do.
+
+        Args:
+            group: settings and parameters as they are now.
+            state: of the optimizer.
+        """
+        params, dtype = [p for p in group["params"] if p.grad is not None], self._dtype
+        is_same = len(params) == len(self._params) and all(map(is_, params, self._params))
+        if not is_same or not all(map(is_, map(state.get, params), self._states)):
+            return None
+        if not all(all(map(is_, [own.get(key) for own in self._states], tensors)) for key, tensors in self._parts):
+            return None
+        grads: list[Any] = [p.grad for p in params]
+        if not all(g.dtype is dtype and type(g) is Tensor and g.layout is torch.strided and g.is_contiguous() for g in grads):
+            return None
+        if list(map(Tensor.data_ptr, self._fixed)) != self._places or not all(p.dtype is dtype and p.is_contiguous() for p in params):
+            return None
+        return grads
+
+
+@final
 class Standing:
     """Parameters of one group, bound to native code. It holds on to their state until a step finds that it has moved.
 
@@ -36,14 +77,11 @@ class Standing:
     """
 
     def __init__(self, update: "TensorsUpdate", rule: Rule, params: list[Tensor], states: list[dict[str, Any]]) -> None:
-        self._update, self._key, self._params, self._states = update, rule.key, params, states
-        keys = [_state.STEP, *(slot.key + end for slot in rule.active_slots for end in ("", SCALE))]
-        self._parts = [(key, [state[key] for state in states]) for key in keys if key in states[0]]
-        self._fixed = [*params, *(tensor for _, tensors in self._parts for tensor in tensors)]
-        self._places, self._dtype = list(map(Tensor.data_ptr, self._fixed)), params[0].dtype
+        self._update, self._key, self._params = update, rule.key, params
+        self._footing = Footing(params, states, [_state.STEP, *(slot.key + end for slot in rule.active_slots for end in ("", SCALE))])
         kept = [_state.kept(state, rule) for state in states]
         scales = [{slot.symbol: own[slot.symbol + SCALE] for slot in rule.active_slots if slot.symbol + SCALE in own} for own in kept]
-        self._bound, self._counts = update.bind(params, kept, scales), _native_driver.counts_of(self._parts[0][1])
+        self._bound, self._counts = update.bind(params, kept, scales), _native_driver.counts_of(self._footing.counts)
         self._scalars: Mapping[str, Any] = {}
 
     def is_ready(self, kind: type[Rule], group: Mapping[str, Any], state: Mapping[Tensor, dict[str, Any]]) -> bool:
@@ -54,16 +92,8 @@ class Standing:
             group: settings and parameters as they are now.
             state: of the optimizer.
         """
-        params, dtype = [p for p in group["params"] if p.grad is not None], self._dtype
-        is_same = len(params) == len(self._params) and all(map(is_, params, self._params))
-        if not is_same or not all(map(is_, map(state.get, params), self._states)):
-            return False
-        if not all(all(map(is_, [own.get(key) for own in self._states], tensors)) for key, tensors in self._parts):
-            return False
-        grads: list[Any] = [p.grad for p in params]
-        if not all(g.dtype is dtype and type(g) is Tensor and g.layout is torch.strided and g.is_contiguous() for g in grads):
-            return False
-        if list(map(Tensor.data_ptr, self._fixed)) != self._places or not all(p.dtype is dtype and p.is_contiguous() for p in params):
+        grads = self._footing.gradients(group, state)
+        if grads is None:
             return False
         step, hypers = self._counts.add(0.0) + 1.0, _settings.read(kind, group)
         rule = _settings.rule_of(kind, group, hypers)

@@ -5,13 +5,13 @@ The phases see the whole model, so that either every group stands or none does.
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from operator import is_
 from typing import TYPE_CHECKING, Any, final
 
 import torch
 from torch import Tensor
 
 from ravine.optim import _native_whole, _settings, _state
+from ravine.optim._standing import Footing
 from ravine.optim._storage import Storage
 from ravine.rules._rule import Rule, State
 from ravine.rules._step import Symbols, add_up
@@ -48,10 +48,8 @@ class StandingGroup:
         self.grads: list[Tensor] = []
         self.scalars: Mapping[str, Any] = {}
         self._key, self._keys = rule.key, [slot.key for slot in rule.active_slots]
-        self._parts = [(key, [state[key] for state in states]) for key in (_state.STEP, *self._keys)]
-        self._fixed = [*params, *(tensor for _, tensors in self._parts for tensor in tensors)]
-        self._at, self._dtype = list(map(Tensor.data_ptr, self._fixed)), params[0].dtype
-        self._counts = StepCounts(self._parts[0][1])
+        self._footing, self._dtype = Footing(params, states, (_state.STEP, *self._keys)), params[0].dtype
+        self._counts = StepCounts(self._footing.counts)
         self._places = Places(params, [[state[key] for key in self._keys] for state in states])
         self._shapes = [tuple(p.shape) for p in params]
         self._forms: dict[WholePhase, np.ndarray | None] = {}
@@ -63,17 +61,9 @@ class StandingGroup:
             kind: of the rule.
             state: of the optimizer.
         """
-        group, dtype = self.group, self._dtype
-        params = [p for p in group["params"] if p.grad is not None]
-        is_same = len(params) == len(self.params) and all(map(is_, params, self.params))
-        if not is_same or not all(map(is_, map(state.get, params), self.states)):
-            return False
-        if not all(all(map(is_, [own.get(key) for own in self.states], tensors)) for key, tensors in self._parts):
-            return False
-        grads: list[Any] = [p.grad for p in params]
-        if not all(g.dtype is dtype and type(g) is Tensor and g.layout is torch.strided and g.is_contiguous() for g in grads):
-            return False
-        if list(map(Tensor.data_ptr, self._fixed)) != self._at or not all(p.dtype is dtype and p.is_contiguous() for p in params):
+        group = self.group
+        grads = self._footing.gradients(group, state)
+        if grads is None:
             return False
         step, hypers = self._counts.add(0.0) + 1.0, _settings.read(kind, group)
         rule = _settings.rule_of(kind, group, hypers)
