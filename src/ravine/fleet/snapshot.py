@@ -7,10 +7,8 @@ ahead of its record; rows of the record beyond it are deleted on resuming and wr
 """
 
 import contextlib
-import hashlib
 import json
 import math
-import os
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -24,6 +22,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ravine._version import __version__
+from ravine.fleet.durable import apart, digest, reason, sync
 from ravine.fleet.events import Remark, Saved
 
 FORMAT = 1
@@ -110,16 +109,16 @@ class Snapshots:
         draft = self.folder / f".{_name(lanes)}.{uuid.uuid4().hex[:8]}"
         try:
             self.folder.mkdir(exist_ok=True)
-            tensors = _apart(state())
-            text = json.dumps({**header, **self._identity(lanes), "step": step, "digest": _digest(tensors)})
+            tensors = apart(state())
+            text = json.dumps({**header, **self._identity(lanes), "step": step, "digest": digest("", tensors)})
             save_file(tensors, draft, metadata={"ravine": text})
-            _sync(draft)
+            sync(draft)
         except (OSError, SafetensorError, ValueError, RuntimeError) as error:  # a full disk is no reason to lose a race
             with contextlib.suppress(OSError):
                 draft.unlink(missing_ok=True)
             self._is_broken = True
             return Remark(
-                f"no snapshot can be written to {self.folder} ({_reason(error)}): the race goes on, but a kill would cost more of it"
+                f"no snapshot can be written to {self.folder} ({reason(error)}): the race goes on, but a kill would cost more of it"
             )
         self._last = time.perf_counter()
         self._cost_s = self._last - started
@@ -131,7 +130,7 @@ class Snapshots:
         draft = Path(saved.draft)
         try:
             draft.replace(draft.with_name(_name(saved.lanes)))
-            _sync(draft.parent)
+            sync(draft.parent)
         except OSError:
             return False
         return True
@@ -148,7 +147,7 @@ class Snapshots:
                 if any(header[key] != value for key, value in self._identity(lanes).items()):
                     return None
                 tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 - no dictionary
-            return Snapshot(header, tensors) if header["digest"] == _digest(tensors) else None
+            return Snapshot(header, tensors) if header["digest"] == digest("", tensors) else None
         except (OSError, SafetensorError, KeyError, TypeError, ValueError):
             return None
 
@@ -177,40 +176,3 @@ class Snapshots:
 
 def _name(lanes: Sequence[int]) -> str:
     return f"lanes-{lanes[0]}-{len(lanes)}{ENDING}"
-
-
-def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors on the CPU, each in memory of its own, as the format wants them."""
-    seen: set[int] = set()
-    result = {}
-    for name, tensor in tensors.items():
-        own = tensor.detach().cpu().contiguous()
-        storage = own.untyped_storage()
-        if storage.data_ptr() in seen or storage.nbytes() != own.nbytes:
-            own = own.clone()
-        seen.add(storage.data_ptr())
-        result[name] = own
-    return result
-
-
-def _digest(tensors: Mapping[str, Tensor]) -> str:
-    """Of every name and bit: what a disk gave back wrong would go on as wrong numbers."""
-    digest = hashlib.blake2b(digest_size=16)
-    for name, tensor in sorted(tensors.items()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()
-
-
-def _reason(error: Exception) -> str:
-    text = (error.strerror if isinstance(error, OSError) else None) or str(error).strip() or type(error).__name__
-    return text.splitlines()[0].rstrip(".")
-
-
-def _sync(path: Path) -> None:
-    """Wait until a file, or the names in a folder, are on the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

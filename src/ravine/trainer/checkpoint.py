@@ -7,7 +7,6 @@ used. `best.safetensors` and `model.safetensors` hold weights alone, under the n
 """
 
 import contextlib
-import hashlib
 import json
 import os
 import re
@@ -24,6 +23,7 @@ from torch import Tensor, nn
 
 from ravine._version import __version__
 from ravine.base.errors import InputError, RecordError
+from ravine.fleet.durable import apart, digest, reason, sync
 
 FORMAT = 1
 KEPT = 2
@@ -120,7 +120,7 @@ class Checkpoints:
 
 def write(path: Path, header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
     """Write one file whole or not at all."""
-    held = _apart(tensors)
+    held = apart(tensors)
     text = json.dumps({"format": FORMAT, "ravine": __version__, "torch": str(torch.__version__), **header}, allow_nan=False)
     draft = path.with_name(f".draft-{uuid.uuid4().hex[:8]}")
     try:
@@ -188,44 +188,6 @@ def fill(model: nn.Module, weights: Mapping[str, Tensor], *, where: str) -> None
 
 def _form(tensor: Tensor | None) -> str:
     return "missing" if tensor is None else f"{str(tensor.dtype).removeprefix('torch.')} of shape {tuple(tensor.shape)}"
-
-
-def digest(text: str, tensors: Mapping[str, Tensor]) -> str:
-    """Of the header and of every name and bit."""
-    found = hashlib.blake2b(text.encode(), digest_size=16)
-    for name, tensor in sorted(tensors.items()):
-        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        found.update(tensor.contiguous().reshape(-1).view(torch.uint8).numpy().data)
-    return found.hexdigest()
-
-
-def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors on the CPU, each in memory of its own, as the format wants them."""
-    seen: set[int] = set()
-    result = {}
-    for name, tensor in tensors.items():
-        own = tensor.detach().cpu().contiguous()
-        storage = own.untyped_storage()
-        if storage.data_ptr() in seen or storage.nbytes() != own.nbytes:
-            own = own.clone()
-        seen.add(own.untyped_storage().data_ptr())
-        result[name] = own
-    return result
-
-
-def sync(path: Path) -> None:
-    """Wait until a file, or the names in a folder, are on the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def reason(error: BaseException) -> str:
-    """Why something failed, for use inside a sentence."""
-    text = (error.strerror if isinstance(error, OSError) else None) or str(error).strip() or type(error).__name__
-    return text.splitlines()[0].rstrip(".")
 
 
 def _locked(folder: Path) -> int:

@@ -13,10 +13,11 @@ from torch import Tensor, nn
 
 from ravine.base.errors import DivergedError, RecordError
 from ravine.fleet.devices import repeatable
+from ravine.fleet.durable import reason
 from ravine.optim import clip_grad_norm_
 from ravine.tasks import Task
 from ravine.tasks._randomness import isolated
-from ravine.trainer.checkpoint import BEST, MODEL, Checkpoints, reason, write
+from ravine.trainer.checkpoint import BEST, MODEL, Checkpoints, write
 from ravine.trainer.events import Began, Ended, Evaluated, Noted, Observer, Reason, Saved, Skipped, Stepped, unobserved
 from ravine.trainer.history import History
 from ravine.trainer.interruption import Asked, listening
