@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from ravine.base._importing import end_if_imported_by_worker
 from ravine.base.errors import InputError
 from ravine.records import RankedEntrant, Record, open_record
 from ravine.tasks import Task
@@ -190,6 +191,7 @@ def race(
     from ravine.race.running import run_race
     from ravine.tasks import load
 
+    end_if_imported_by_worker()
     existing = _existing(out, force=force, resume=resume)
     aims: dict[str, Any] = {"lrs": lrs, "shared_lr": shared_lr, "exhaustive": exhaustive, "target": target}
     aims |= {"tune": tune, "configurations": configurations, "budget": budget, "budget_gradients": budget_gradients}

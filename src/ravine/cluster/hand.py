@@ -7,14 +7,18 @@ import queue
 import shutil
 import tempfile
 import threading
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ravine.cluster.shipping import Shipment, versions
 from ravine.fleet import Fleet, Saved, Snapshots
-from ravine.fleet.events import Finished
+from ravine.fleet.events import Finished, Paused
 from ravine.fleet.serving import Job, Stage, work
+
+GATHER_S = 0.05
+"""Seconds in which events are gathered: each call costs both ends about a millisecond, and a small model has hundreds a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,10 @@ class Shipped:
 @dataclass(frozen=True, slots=True)
 class Gone:
     """The last that is heard of a worker that ended."""
+
+
+AWAITED = type(None), Paused, Exception, Gone
+"""What the caller acts upon; all else it only takes down."""
 
 
 class Hand:
@@ -70,9 +78,12 @@ class Hand:
         self._line.inbox.put((message, content))
 
     def hear(self) -> list[Any]:
-        """What happened since the last call; waits until something has."""
+        """What happened since the last call; waits until something has, and a moment for more that nobody waits for."""
         found = [self._line.outbox.get()]
+        end = time.monotonic() + GATHER_S
         with contextlib.suppress(queue.Empty):
+            while not isinstance(found[-1], AWAITED) and (left := end - time.monotonic()) > 0:
+                found.append(self._line.outbox.get(timeout=left))
             while True:
                 found.append(self._line.outbox.get_nowait())
         return found

@@ -227,7 +227,9 @@ class WorkerPool:
         worker.heard = time.monotonic()
         try:
             message = worker.link.recv()
-        except EOFError:
+        except EOFError as ended:
+            message = ended
+        if isinstance(message, EOFError):
             yield self._outlive(worker, waiting)
             return
         if isinstance(message, Exception):

@@ -1,6 +1,8 @@
 """A worker's side of a cluster: what it does with snapshots, without a cluster."""
 
 import dataclasses
+import threading
+import time
 from pathlib import Path
 
 from lane_models import lanes
@@ -50,6 +52,22 @@ def test_it_greets_runs_a_tile_and_sends_its_snapshots(tmp_path, monkeypatch):
     hand.tell(None)
     words = heard(hand, Gone)
     assert not Path(drafts[0].saved.draft).parent.exists()
+
+
+def test_events_are_gathered_until_one_that_is_waited_for(monkeypatch):
+    hand, said = Hand(shipment(), 0), [Remark(f"word {number}") for number in range(5)]
+    assert isinstance(hand.hear()[0], Hello)
+    monkeypatch.setattr("ravine.cluster.hand.GATHER_S", 60.0)
+
+    def speak():
+        for word in [*said, None]:
+            time.sleep(0.01)
+            hand._line.outbox.put(word)
+
+    threading.Thread(target=speak, daemon=True).start()
+    assert hand.hear() == [*said, None]
+    hand.tell(None)
+    heard(hand, Gone)
 
 
 def test_a_tile_goes_on_from_the_snapshot_that_comes_with_it(tmp_path):

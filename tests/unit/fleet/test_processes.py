@@ -58,3 +58,39 @@ def test_those_that_speak_or_have_ended_are_found_and_others_are_not():
     for ours, theirs in pairs:
         ours.close()
         theirs.close()
+
+
+SCRIPT = """
+import torch
+import ravine
+
+x = torch.linspace(-1, 1, 64).unsqueeze(1)
+{define}
+result = ravine.race({task}, optimizers=["sgd", "adam"], steps=20, seeds=2, lrs=[0.01, 0.1], workers=2)
+print(len(result.ranking))
+"""
+DEFINE = """
+def model():
+    return torch.nn.Linear(1, 1)
+
+task = ravine.Task(name="mine", model=model, train=(x, 2 * x), validation=(x, 2 * x), loss=torch.nn.functional.mse_loss, batch_size=16)
+"""
+
+
+def run(path, text):
+    path.write_text(text)
+    return subprocess.run([sys.executable, path], capture_output=True, text=True, timeout=300, check=False)
+
+
+@pytest.mark.slow
+def test_a_script_without_the_main_idiom_races_a_task_that_is_loaded_by_name(tmp_path):
+    done = run(tmp_path / "script.py", SCRIPT.format(define="", task='"line"'))
+    assert (done.stdout, done.returncode) == ("2\n", 0), done.stderr
+
+
+def test_a_script_without_the_main_idiom_is_told_where_its_task_lies_in_it(tmp_path):
+    done = run(tmp_path / "script.py", SCRIPT.format(define=DEFINE, task="task"))
+    assert done.returncode == 1
+    assert done.stderr.count("Traceback") == 1
+    assert "script.py begins its race again in every worker process" in done.stderr.splitlines()[-1]
+    assert 'if __name__ == "__main__":' in done.stderr.splitlines()[-1]
