@@ -3,7 +3,6 @@
 //
 // The lane's state exists twice, in the lane's own memory (side 0) and in memory that all lanes share (side 1). A step reads one side and
 // writes the other, so that a step that produced a non-finite number is dropped by not changing sides.
-#include <cmath>
 #include <cstdint>
 #include <cstring>
 
@@ -72,7 +71,7 @@ static long run(const Job* job, long steps) {
         }
         job->update(job->n, job->update_in[side], job->update_out[side], job->scratch, job->kernels);
         memcpy(job->losses + step * job->element, job->loss, job->element);
-        const bool finite = std::isfinite(read(job->loss, job->element)) && read(job->wrong, job->element) == 0;
+        const bool finite = __builtin_isfinite(read(job->loss, job->element)) && read(job->wrong, job->element) == 0;
         job->finite[step] = finite;
         if (!finite) break;
         side ^= 1;

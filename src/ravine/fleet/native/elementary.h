@@ -5,17 +5,17 @@
 // by Lawson's iteration in float64, in the forms named beside them. -ffast-math would break them: comparisons with NaN must be false.
 #pragma once
 
-#include <cmath>
 #include <cstdint>
 #include <cstring>
-#include <limits>
+
+#include "mathematics.h"
 
 namespace {
 
 #define RAVINE_ELEMENTARY static inline __attribute__((always_inline))
 
-constexpr float INFINITE = std::numeric_limits<float>::infinity();
-constexpr float NO_NUMBER = std::numeric_limits<float>::quiet_NaN();
+constexpr float INFINITE = INFINITY;
+constexpr float NO_NUMBER = NAN;
 
 RAVINE_ELEMENTARY int32_t bits_of(float x) {
     int32_t bits;
@@ -153,7 +153,7 @@ RAVINE_ELEMENTARY float sine_of(float x, int32_t quadrants) {
     const double wide = x, shifted = wide * 0.63661977236758134 + ROUND, n = shifted - ROUND;
     // pi / 2 in two parts, the first with 33 bits: its product with n is exact even where there is no fused multiply-add.
     const float r = between(float((wide - n * 1.57079632673412561417) - n * 6.07710050650619224932e-11), -0.79f, 0.79f);
-    const int32_t quadrant = quadrants + int32_t(n - 4.0 * std::floor(0.25 * n));
+    const int32_t quadrant = quadrants + int32_t(n - 4.0 * math::floor(0.25 * n));
     const float s = r * r;
     const float sine = ((-0.000195166562f * s + 0.00833217334f) * s - 0.166666552f) * (s * r) + r;
     const float cosine = ((2.44377297e-5f * s - 0.00138873619f) * s + 0.0416666456f) * (s * s) + (1.0f - 0.5f * s);
@@ -188,7 +188,7 @@ RAVINE_ELEMENTARY double wide_log(float x) {
 RAVINE_ELEMENTARY float wide_exp(double z) {
     z = z < -104.0 ? -104.0 : z;
     z = z > 89.0 ? 89.0 : z;
-    const double n = std::floor(z * 1.4426950408889634 + 0.5), r = z - n * 0.69314718055994531;
+    const double n = math::floor(z * 1.4426950408889634 + 0.5), r = z - n * 0.69314718055994531;
     double p = 1.0 / 40320;
     p = p * r + 1.0 / 5040;
     p = p * r + 1.0 / 720;
@@ -204,10 +204,10 @@ RAVINE_ELEMENTARY float wide_exp(double z) {
 
 // C's rules: x^0 and 1^y are 1 even for NaN; a negative base needs a whole exponent.
 RAVINE_ELEMENTARY float r_pow(float x, float y) {
-    const float size = std::fabs(x);
+    const float size = math::fabs(x);
     const double log = size == 0.0f ? -double(INFINITE) : size < INFINITE ? wide_log(size) : double(size);
     const float power = size == 1.0f ? 1.0f : wide_exp(double(y) * log);
-    const bool is_whole = std::floor(y) == y, is_odd = is_whole && std::floor(0.5f * y) != 0.5f * y;
+    const bool is_whole = math::floor(y) == y, is_odd = is_whole && math::floor(0.5f * y) != 0.5f * y;
     const bool is_negative = bits_of(x) < 0 && x == x;
     const float turned = is_odd && is_negative ? -power : power;
     const float real = x < 0.0f && !is_whole && size < INFINITE ? NO_NUMBER : turned;
@@ -216,8 +216,8 @@ RAVINE_ELEMENTARY float r_pow(float x, float y) {
 }
 
 // Remainders have the sign of the dividend (fmod) or of the divisor (Python's and torch's).
-RAVINE_ELEMENTARY float r_fmod(float x, float y) { return std::fmod(x, y); }
-RAVINE_ELEMENTARY double r_fmod(double x, double y) { return std::fmod(x, y); }
+RAVINE_ELEMENTARY float r_fmod(float x, float y) { return math::fmod(x, y); }
+RAVINE_ELEMENTARY double r_fmod(double x, double y) { return math::fmod(x, y); }
 RAVINE_ELEMENTARY int64_t r_fmod(int64_t x, int64_t y) { return x % y; }
 template <class T>
 RAVINE_ELEMENTARY T r_remainder(T x, T y) {
@@ -225,15 +225,15 @@ RAVINE_ELEMENTARY T r_remainder(T x, T y) {
     return rest != 0 && (rest < 0) != (y < 0) ? rest + y : rest;
 }
 
-RAVINE_ELEMENTARY double r_exp(double x) { return std::exp(x); }
-RAVINE_ELEMENTARY double r_expm1(double x) { return std::expm1(x); }
-RAVINE_ELEMENTARY double r_log(double x) { return std::log(x); }
-RAVINE_ELEMENTARY double r_log1p(double x) { return std::log1p(x); }
-RAVINE_ELEMENTARY double r_tanh(double x) { return std::tanh(x); }
-RAVINE_ELEMENTARY double r_erf(double x) { return std::erf(x); }
-RAVINE_ELEMENTARY double r_sin(double x) { return std::sin(x); }
-RAVINE_ELEMENTARY double r_cos(double x) { return std::cos(x); }
-RAVINE_ELEMENTARY double r_pow(double x, double y) { return std::pow(x, y); }
-RAVINE_ELEMENTARY double r_sigmoid(double x) { return 1.0 / (1.0 + std::exp(-x)); }
+RAVINE_ELEMENTARY double r_exp(double x) { return math::exp(x); }
+RAVINE_ELEMENTARY double r_expm1(double x) { return math::expm1(x); }
+RAVINE_ELEMENTARY double r_log(double x) { return math::log(x); }
+RAVINE_ELEMENTARY double r_log1p(double x) { return math::log1p(x); }
+RAVINE_ELEMENTARY double r_tanh(double x) { return math::tanh(x); }
+RAVINE_ELEMENTARY double r_erf(double x) { return math::erf(x); }
+RAVINE_ELEMENTARY double r_sin(double x) { return math::sin(x); }
+RAVINE_ELEMENTARY double r_cos(double x) { return math::cos(x); }
+RAVINE_ELEMENTARY double r_pow(double x, double y) { return math::pow(x, y); }
+RAVINE_ELEMENTARY double r_sigmoid(double x) { return 1.0 / (1.0 + math::exp(-x)); }
 
 }  // namespace

@@ -22,15 +22,16 @@ from ravine.fleet.stacking import split_state
 from ravine.rules import Rule
 from ravine.tasks._randomness import isolated
 
-KERNELS_S = 6.0
-"""Seconds that the precompiled kernels of one element type take to build."""
+KERNELS_S = {True: 6.0, False: 2.0}
+"""Seconds that the precompiled kernels of one element type take to build, with and without those for images."""
 
 
 @functools.cache
-def kernels_build(dtype: torch.dtype) -> Build:
-    """The precompiled kernels for an element type; half of them takes half the time."""
+def kernels_build(dtype: torch.dtype, *, images: bool = True) -> Build:
+    """The precompiled kernels for an element type: those for products, and those for images, which most models do without."""
     text = (Path(__file__).parent / "kernels.cpp").read_text(encoding="utf-8")
-    return Build(f"#define RAVINE_{'F32' if dtype == torch.float32 else 'F64'}_ONLY\n{text}", KERNELS_S)
+    only = ["F32" if dtype == torch.float32 else "F64", *([] if images else ["PRODUCTS"])]
+    return Build("".join(f"#define RAVINE_{part}_ONLY\n" for part in only) + text, KERNELS_S[images])
 
 
 @functools.cache
@@ -40,9 +41,10 @@ def driver_build() -> Build:
 
 
 @functools.cache
-def kernel_table(dtype: torch.dtype) -> Any:
-    """Pointer to the precompiled kernels for an element type."""
-    function = getattr(kernels_build(dtype).library, "ravine_kernels_f32" if dtype == torch.float32 else "ravine_kernels_f64")
+def kernel_table(dtype: torch.dtype, *, images: bool = True) -> Any:
+    """Pointer to the precompiled kernels for an element type, those for images null where they are not wanted."""
+    library = kernels_build(dtype, images=images).library
+    function = library.ravine_kernels_f32 if dtype == torch.float32 else library.ravine_kernels_f64
     function.restype = ctypes.POINTER(Kernels)
     return function()
 
@@ -58,6 +60,11 @@ def driver() -> Any:
 def pointers(tensors: Sequence[Tensor | int]) -> Any:
     """Addresses of tensors as a C array."""
     return (ctypes.c_void_p * max(1, len(tensors)))(*[t if isinstance(t, int) else t.data_ptr() for t in tensors])
+
+
+def address(pointer: Any) -> int | None:
+    """Where a pointer of ctypes points."""
+    return ctypes.cast(pointer, ctypes.c_void_p).value
 
 
 def scratch(size: int) -> tuple[Tensor, int]:
@@ -82,17 +89,22 @@ class Function:
     @property
     def address(self) -> int | None:
         """Where it lies in memory."""
-        return ctypes.cast(self._function, ctypes.c_void_p).value
+        return address(self._function)
 
     @property
-    def calls(self) -> bool:
-        """Whether it calls precompiled kernels."""
-        return bool(self._program.calls)
+    def has_images(self) -> bool:
+        """Whether it calls precompiled kernels for images."""
+        return self._program.has_images
+
+    @functools.cached_property
+    def kernels(self) -> int | None:
+        """Address of the precompiled kernels; None if it calls none: they take seconds to build where nobody has yet."""
+        return address(kernel_table(self.dtype, images=self.has_images)) if self._program.calls else None
 
     @functools.cached_property
     def scratch_bytes(self) -> int:
         """Memory that it needs besides inputs and outputs."""
-        return self._program.scratch_bytes(lambda: kernel_table(self.dtype).contents)
+        return self._program.scratch_bytes(lambda: kernel_table(self.dtype, images=self.has_images).contents)
 
     def call(self, n: int, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> None:
         """Run it once on tensors."""
@@ -102,9 +114,7 @@ class Function:
 
     def enter(self, n: int, inputs: Any, outputs: Any, place: int) -> None:
         """Run it once on addresses, with aligned scratch memory at `place`."""
-        # Kernels take seconds to build where nobody has yet, and an element rule calls none.
-        kernels = ctypes.cast(kernel_table(self.dtype), ctypes.c_void_p) if self._program.calls else None
-        self._function(n, inputs, outputs, place, kernels)
+        self._function(n, inputs, outputs, place, self.kernels)
 
 
 def element_type(parameters: Sequence[Tensor]) -> torch.dtype:
@@ -277,7 +287,8 @@ class Functions:
         gradient = self._trace_gradient(batch)
         shapes = [shape for _, shape in gradient.offsets.values()]
         updates = [self._trace_update(rule, scalars, shapes, gradient.dtype) for rule, scalars in rules]
-        return [kernels_build(gradient.dtype), gradient.build, *(update.build for update in updates), driver_build()]
+        kernels = kernels_build(gradient.dtype, images=gradient.has_images)
+        return [kernels, gradient.build, *(update.build for update in updates), driver_build()]
 
     def knows(self, rules: Iterable[Rule]) -> bool:
         """Whether the code of these rules has been checked, so that nothing need be written or built for them."""

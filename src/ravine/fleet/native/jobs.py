@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from ravine.fleet.native.functions import GradientFunction, UpdateFunction, driver, kernel_table, pointers, scratch
+from ravine.fleet.native.functions import GradientFunction, UpdateFunction, address, driver, kernel_table, pointers, scratch
 from ravine.fleet.native.structures import Copy, Gather, Job, Stream
 
 DRAWN_BYTES = 32 * 2**20
@@ -147,7 +147,7 @@ class LaneJob:
             losses=feed.losses[place.position].ctypes.data,
             finite=feed.finite[place.position].ctypes.data,
             scratch=space.scratch_place,
-            kernels=ctypes.cast(kernel_table(self._row.dtype), ctypes.c_void_p).value,
+            kernels=address(kernel_table(self._row.dtype, images=space.gradient.has_images)),
         )
         self._describe_gradient()
         self._describe_update()

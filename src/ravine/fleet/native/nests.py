@@ -249,8 +249,7 @@ def _accumulator(store: Store, axes: Sequence[_Axis]) -> str:
 
 def _identity(store: Store) -> str:
     if store.kind in ("max", "min") and not store.value.dtype.is_floating_point:
-        limits = f"std::numeric_limits<{c_type(store.value.dtype)}>"
-        return f"{limits}::{'lowest' if store.kind == 'max' else 'max'}()"
+        return f"math::{'least' if store.kind == 'max' else 'most'}<{c_type(store.value.dtype)}>()"
     return literal(IDENTITY[store.kind], store.value.dtype)
 
 

@@ -20,10 +20,8 @@ ALIGNMENT = 64
 
 TEMPLATE = """#include "elementary.h"
 #include "kernels.h"
-#include <cmath>
 #include <cstdint>
 #include <cstring>
-#include <limits>
 
 namespace {{
 {functions}
@@ -50,6 +48,7 @@ class Program:
         own_bytes: memory for intermediate results.
         calls: for each kernel that is called, how much it asks for.
         shared: numbers of the outputs that may lie where their input lies.
+        has_images: whether it calls other kernels than products.
     """
 
     source: str
@@ -57,6 +56,7 @@ class Program:
     own_bytes: int
     calls: tuple[Callable[[Any], int], ...] = ()
     shared: frozenset[int] = frozenset()
+    has_images: bool = False
 
     def scratch_bytes(self, kernels: Callable[[], Any]) -> int:
         """Memory that the function needs besides inputs and outputs.
@@ -108,7 +108,7 @@ def generate(
         pointers="\n".join(_pointers(low, unread)),
         body="\n".join(body),
     )
-    return Program(source, name, size, calls, shared)
+    return Program(source, name, size, calls, shared, has_images=bool(re.search(r"kernels->(?!product\()", source)))
 
 
 def _without_promise(text: str, loop: Loop, aliases: Mapping[Buffer, Buffer]) -> str:

@@ -127,7 +127,7 @@ def moments(low: Lowering, value: Value, dims: Sequence[int], correction: float 
 def inverse_root(low: Lowering, variance: Value, eps: float) -> Memory:
     """1 / sqrt(variance + eps)."""
     term = Constant(eps, variance.shape, variance.dtype)
-    return low.stored(low.pointwise(lambda a, e: f"(1 / std::sqrt({a} + {e}))", variance, term))
+    return low.stored(low.pointwise(lambda a, e: f"(1 / math::sqrt({a} + {e}))", variance, term))
 
 
 def affine(low: Lowering, value: Value, moved: tuple[Value, Value], weight: Value | None, bias: Value | None) -> Value:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from ravine.fleet.native.builds import Build
-from ravine.fleet.native.functions import UpdateFunction, kernel_table, pointers, scratch
+from ravine.fleet.native.functions import UpdateFunction, pointers, scratch
 from ravine.fleet.native.structures import Desk, Update
 from ravine.fleet.native.values import Unsupported
 from ravine.rules import Rule
@@ -61,7 +61,7 @@ class TensorsUpdate:
         self._piece = PIECE_BYTES // dtype.itemsize
         self._dtype, self._desks, self._kept = dtype, (Desk * 0)(), list[Any]()
         self._function, self._is_direct = self._choose(rule, dtype)
-        self._kernels = ctypes.cast(kernel_table(dtype), ctypes.c_void_p).value if self._function.calls else None
+        self._kernels = self._function.kernels
         self._alone = threading.Lock()
 
     def _desk(self) -> Desk:

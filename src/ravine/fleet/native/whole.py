@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ravine.fleet.agreement import TOLERANCE, UPDATE_TOLERANCE, is_close
 from ravine.fleet.native.builds import Build
-from ravine.fleet.native.functions import kernel_table, pointers, scratch
+from ravine.fleet.native.functions import pointers, scratch
 from ravine.fleet.native.phases import SLOTS, VALUE, Phase, PhaseFunction
 from ravine.fleet.native.program import ALIGNMENT
 from ravine.fleet.native.toolchain import compiler
@@ -227,8 +227,8 @@ class WholePhase:
         kept = zip(sizes, self._memory, strict=True)
         spare, own = (old if size + ALIGNMENT <= old[0].numel() else scratch(size) for size, old in kept)
         self._memory = spare, own
-        if shape.function.calls:
-            self._kernels = ctypes.cast(kernel_table(self._dtype), ctypes.c_void_p)
+        if shape.function.kernels:
+            self._kernels = ctypes.c_void_p(shape.function.kernels)
 
     def _check(self, shape: tuple[int, ...], own: _Shape) -> None:
         """Compare with the rule's text run by torch, on numbers of the usual size."""

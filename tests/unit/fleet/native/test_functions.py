@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from ravine.fleet.native import Functions, GradientFunction, Unsupported, compiler
-from ravine.fleet.native.functions import element_type
+from ravine.fleet.native.functions import element_type, kernel_table, kernels_build
 
 pytestmark = pytest.mark.skipif(compiler() is None, reason="no C++ compiler was found")
 BATCH = torch.randn(5, 4, generator=torch.Generator().manual_seed(0))
@@ -52,6 +52,25 @@ def test_a_function_is_made_once_for_each_shape_of_batch():
     functions = Functions(Net)
     assert functions.gradient(BATCH) is functions.gradient(BATCH + 1)
     assert functions.gradient(BATCH[:2]) is not functions.gradient(BATCH)
+
+
+class Pictures(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Conv1d(1, 2, 3)
+
+    def forward(self, batch):
+        return self.layer(batch[:, None]).square().mean()
+
+
+def test_kernels_for_images_are_built_only_for_models_that_call_them():
+    wanted = [Functions(model).trace(BATCH, [])[0] for model in (Net, Pictures)]
+    assert wanted == [kernels_build(torch.float32, images=images) for images in (False, True)]
+    assert wanted[0].source != wanted[1].source
+    few = kernel_table(torch.float32, images=False).contents
+    assert few.product
+    assert not few.convolution
+    assert not few.max_pool
 
 
 @pytest.mark.parametrize(

@@ -30,3 +30,13 @@ def test_every_order_of_kept_and_reduced_dimensions(dims):
     call = lambda t: (t.sum(dims), t.amax(dims), t.exp().mean(dims), t * 2)  # noqa: E731 - called twice
     library.add("it", traced(call, [x]))
     compare(library.run("it", [x]), call(x), 1e-12)
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.int32, torch.uint8])
+def test_extremes_of_integers_begin_at_the_types_own_limits(dtype):
+    limits = torch.iinfo(dtype)
+    low, high = torch.full((2, 3), limits.min, dtype=dtype), torch.full((2, 3), limits.max, dtype=dtype)
+    library = Library()
+    call = lambda x, y: (x.amax(1), y.amin(1))  # noqa: E731 - called twice
+    library.add("it", traced(call, [low, high]))
+    compare(library.run("it", [low, high]), call(low, high), 0)

@@ -20,8 +20,8 @@ DTYPES = {torch.float32: 3e-6, torch.float64: 1e-13}
 ARGUMENTS = {"max_pool": 3, "max_pool_input": 3, "average_pool": 2, "average_pool_input": 2}
 
 
-def call(name, description, *tensors):
-    kernels = kernel_table(next(tensor.dtype for tensor in tensors if tensor.is_floating_point())).contents
+def call(name, description, *tensors, images=True):
+    kernels = kernel_table(next(tensor.dtype for tensor in tensors if tensor.is_floating_point()), images=images).contents
     arguments = [ctypes.byref(description), *(tensor.data_ptr() for tensor in tensors)]
     if name not in ARGUMENTS:
         size = getattr(kernels, name.split("_")[0] + "_scratch")(ctypes.byref(description))
@@ -280,3 +280,15 @@ def test_powers_of_random_numbers():
     x = np.exp(random.uniform(-80, 80, 100_000)).astype(np.float32)
     check_powers(x, (random.uniform(-1.1, 1.1, len(x)) * 88 / np.abs(np.log(x.astype(np.float64)))).astype(np.float32))
     check_powers(random.standard_normal(50_000).astype(np.float32), random.integers(-5, 6, 50_000).astype(np.float32))
+
+
+@pytest.mark.parametrize(("m", "n", "k"), [(64, 10, 32), (64, 32, 64), (32, 64, 64), (7, 3, 5), (65, 33, 300), (1, 8, 40)])
+def test_products_are_the_same_to_the_bit_without_the_kernels_for_images(m, n, k):
+    generator = torch.Generator().manual_seed(0)
+    a, b = (torch.randn(shape, generator=generator) for shape in ((m, k), (k, n)))
+    found = []
+    for images in (True, False):
+        c = torch.full((m, n), torch.nan)
+        call("product", Product(1, m, n, k, 0, k, 1, 0, n, 1, 0, n, 1, 0), a, b, c, images=images)
+        found.append(c)
+    assert torch.equal(*found)
