@@ -191,7 +191,6 @@ def race(
     from ravine.race.running import run_race
     from ravine.tasks import load
 
-    end_if_imported_by_worker()
     existing = _existing(out, force=force, resume=resume)
     aims: dict[str, Any] = {"lrs": lrs, "shared_lr": shared_lr, "exhaustive": exhaustive, "target": target}
     aims |= {"tune": tune, "configurations": configurations, "budget": budget, "budget_gradients": budget_gradients}
@@ -211,6 +210,7 @@ def _device(name: str, ray: str | None) -> str:
 @contextmanager
 def _staff(ray: str | None, workers: int | str | None) -> Iterator[Any]:
     """Who shares the lanes: so many processes here, or workers of a Ray cluster while the block lasts."""
+    end_if_imported_by_worker()
     if ray is None:
         yield 1 if workers is None else workers
         return

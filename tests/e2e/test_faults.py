@@ -239,3 +239,36 @@ def test_a_file_system_without_shared_memory_gets_an_ordinary_journal(monkeypatc
     monkeypatch.undo()
     with closing(sqlite3.connect("a.ravine")) as connection:
         assert connection.execute("PRAGMA journal_mode").fetchone() == ("delete",)
+
+
+# Whoever is not the first process sleeps in its first step, which nothing but a signal ends.
+DROWSY = """
+import multiprocessing
+import time
+import torch
+from torch import nn
+import ravine
+
+class Drowsy(nn.Linear):
+    def forward(self, x):
+        if multiprocessing.parent_process() is not None:
+            print("asleep", flush=True)
+            time.sleep(600)
+        return super().forward(x) + 0.0 * x.sum().item()
+
+pair = (torch.ones(20, 1), torch.ones(20, 1))
+task = ravine.Task("drowsy", lambda: Drowsy(1, 1), pair, pair, nn.functional.mse_loss)
+"""
+
+
+@pytest.mark.slow
+def test_workers_in_the_middle_of_a_step_end_with_a_killed_race(tmp_path):
+    (tmp_path / "drowsy.py").write_text(DROWSY)
+    command = [sys.executable, "-m", "ravine", "race", "drowsy.py", "--optimizers", "sgd", "--workers", "2", "--out", "a.ravine"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as race:
+        try:
+            assert [race.stdout.readline() for _ in range(2)] == ["asleep\n"] * 2
+        finally:
+            race.kill()
+        # The pipe closes with the last of those who hold it.
+        assert race.communicate(timeout=PATIENCE_S)[0] == ""

@@ -154,8 +154,10 @@ def test_the_command_leaves_nothing_running_when_interrupted_or_killed(tmp_path)
         with subprocess.Popen(
             [*command, "--out", out.name], cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True
         ) as process:
+            said = []
             while "lanes of" not in (line := process.stderr.readline()):
-                assert line, "it ended before its first stage"
+                assert line, ["it ended before its first stage", *said]
+                said.append(line)
             assert rays() - before
             os.killpg(process.pid, number) if number == signal.SIGINT else process.send_signal(number)
             assert process.wait(60) == code

@@ -147,11 +147,11 @@ def check_kills(zygote, mode, folder, number, seeds=None):
 
 @pytest.mark.parametrize("mode", ["stacked", "loop"])
 def test_a_race_killed_at_random_moments_ends_with_the_same_bits(zygote, mode, tmp_path):
-    check_kills(zygote, mode, tmp_path, 10)
+    check_kills(zygote, mode, tmp_path, 6)
 
 
 def test_a_race_whose_seeds_come_in_waves_ends_with_the_same_bits_and_the_same_seeds(zygote, tmp_path):
-    *_, protocol = check_kills(zygote, "stacked", tmp_path, 10, {"min_seeds": 2, "max_seeds": 8})
+    *_, protocol = check_kills(zygote, "stacked", tmp_path, 6, {"min_seeds": 2, "max_seeds": 8})
     assert len(protocol["stopping"]["looks"]) > 1
     assert protocol["seeds"] == protocol["stopping"]["looks"][-1]["seeds"]
 

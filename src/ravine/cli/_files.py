@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ravine.base.errors import InputError
+from ravine.base.errors import InputError, RecordError
 
 RECORD, FIGURE, REPORT = ".ravine", ".png", ".html"
 
@@ -33,7 +33,9 @@ class Outputs:
         return tuple(path for path in (self.figure, self.report) if path is not None)
 
 
-def outputs(out: Path | None, task_name: str, *, figure: bool, report: bool, force: bool, resume: bool = False) -> Outputs:
+def outputs(
+    out: Path | None, task_name: str, *, figure: bool, report: bool, force: bool, resume: bool = False, reference: str | None = None
+) -> Outputs:
     """Where a race writes to: `out`, or the first free one of NAME.ravine, NAME-2.ravine and so on in the current folder.
 
     Args:
@@ -42,10 +44,11 @@ def outputs(out: Path | None, task_name: str, *, figure: bool, report: bool, for
         figure: whether one is wanted.
         report: whether one is wanted.
         force: whether what stands there is replaced.
-        resume: whether the race of the record there goes on, or that of the latest record of that name.
+        resume: whether the race of the record there goes on, or the unfinished one of that name.
+        reference: of the task, which tells it from others of its name.
 
     Raises:
-        InputError: `out` is no record's name, or a figure or report there may not be replaced.
+        InputError: `out` is no record's name, a figure or report there may not be replaced, or several races of that name could go on.
     """
     if force and resume:
         raise InputError("--force and --resume exclude each other: --resume goes on with the record, --force replaces it.")
@@ -55,7 +58,7 @@ def outputs(out: Path | None, task_name: str, *, figure: bool, report: bool, for
         raise InputError(f"--out {out} is a folder; give the name of a file in it, such as {out / f'race{RECORD}'}.", given=out)
     if out is not None and out.suffix != RECORD:
         raise InputError(f"--out {out}: a record's name ends in {RECORD}. Give --out {out.with_suffix(RECORD)}.", given=out)
-    record = (latest_record(task_name) if resume else free_record(task_name)) if out is None else out
+    record = (record_to_resume(task_name, reference) if resume else free_record(task_name)) if out is None else out
     result = Outputs(record, record.with_suffix(FIGURE) if figure else None, record.with_suffix(REPORT) if report else None)
     # A record that may not be written is refused by whoever writes it, with a sentence of its own. Beside one that is
     # resumed lies what was drawn from it, if it was finished.
@@ -70,10 +73,53 @@ def free_record(name: str) -> Path:
     return next(itertools.filterfalse(is_taken, names(name)))
 
 
-def latest_record(name: str) -> Path:
-    """The record in the current folder that a race of this name wrote last; a free path where there is none."""
-    records = [path for path in itertools.takewhile(is_taken, names(name)) if path.is_file()]
-    return max(records, key=lambda path: path.stat().st_mtime) if records else free_record(name)
+def record_to_resume(name: str, reference: str | None = None) -> Path:
+    """The record here of the one unfinished race of a task; its last finished one where there is none, a free path without any.
+
+    What the records say decides, not the times of their files, which a copy or a clock that was set back would change.
+
+    Args:
+        name: of the task.
+        reference: tells it from others of its name.
+
+    Raises:
+        InputError: several are unfinished.
+    """
+    number = re.compile(rf"{re.escape(stem(name))}(?:-(\d+))?{re.escape(RECORD)}")
+    found = {int(match[1] or 1): path for path in Path().iterdir() if (match := number.fullmatch(path.name)) and path.is_file()}
+    facts = {path: _facts(path) for _, path in sorted(found.items())}
+    ours = {path: held for path, held in facts.items() if held is not None and held.name in (None, name)}
+    ours = {path: held for path, held in ours.items() if held.reference == reference} or ours
+    unfinished = [path for path, held in ours.items() if held.status != "done"]
+    if len(unfinished) > 1:
+        listed = f"{', '.join(map(str, unfinished[:-1]))} and {unfinished[-1]}"
+        raise InputError(
+            f"--resume: {listed} hold unfinished races of {name!r}. Say which, as in --out {unfinished[-1]}.", given=unfinished
+        )
+    # Where there is nothing but what cannot be read, opening it says why.
+    last = [*unfinished, *reversed(ours), *reversed(facts)]
+    return last[0] if last else free_record(name)
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """Whose race a record holds, as far as it was written, and how far it is."""
+
+    name: str | None
+    reference: str | None
+    status: str | None
+
+
+def _facts(path: Path) -> _Facts | None:
+    """None where it cannot be read."""
+    from ravine.records import open_record
+
+    try:
+        with open_record(path) as record:
+            task, status = record.meta.get("task") or {}, record.meta.get("status")
+    except RecordError:
+        return None
+    return _Facts(task.get("name"), task.get("reference"), status)
 
 
 def is_taken(path: Path) -> bool:

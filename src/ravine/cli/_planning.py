@@ -1,7 +1,6 @@
 """`ravine race --plan`: what the race would take, without running it."""
 
 import contextlib
-import dataclasses
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -11,7 +10,7 @@ import typer
 
 from ravine.base._checks import count
 from ravine.base.errors import InputError
-from ravine.cli._racing import load_task
+from ravine.cli._racing import load_task, plan_of
 from ravine.cli._tally import duration, size
 
 if TYPE_CHECKING:
@@ -66,10 +65,8 @@ def check_plan(*, plan: bool, nodes: int | None, writes: Mapping[str, object]) -
 
 def _found(text: str, batch_size: int | None, nodes: int, options: Mapping[str, Any]) -> "Outlook":
     from ravine.race.outlook import outlook
-    from ravine.race.plan import Asked, make_plan
 
-    known = {field.name for field in dataclasses.fields(Asked)}
-    plan = make_plan(load_task(text, batch_size), **{name: value for name, value in options.items() if name in known})
+    plan = plan_of(load_task(text, batch_size), options)
     return outlook(plan, workers=options["workers"], nodes=nodes, device=options["device"])
 
 
@@ -81,7 +78,7 @@ def lines(found: "Outlook") -> list[str]:
         f"  {stage.name:8}{stage.lanes:8,}{stage.shards[0]:8,}{stage.gradients:14,}{duration(stage.seconds):>13}" for stage in found.stages
     ]
     result += ["", f"  {'nodes':>7}{'workers':>9}{'memory, each':>14}{'shards':>8}{'time':>9}"]
-    for number, seconds in enumerate(found.seconds, 1):
-        shards, workers = sum(stage.shards[number - 1] for stage in found.stages), number * found.workers_per_node
+    for number, (workers, seconds) in enumerate(zip(found.workers, found.seconds, strict=True), 1):
+        shards = sum(stage.shards[number - 1] for stage in found.stages)
         result.append(f"  {number:7,}{workers:9,}{size(found.memory_bytes) + ' x ' + str(workers):>14}{shards:8,}{duration(seconds):>9}")
     return [*result, "", "machines like this one, with one thread a worker; less where lanes diverge, more where grids must be extended"]

@@ -13,20 +13,31 @@ Texts = Annotated[
         metavar="TASK...", help="Built-in name (`ravine tasks`), file.py, file.py:name or package.module:name. Of several, each is raced."
     ),
 ]
-Optimizers = Annotated[str | None, typer.Option(metavar="A,B,C|all", help="Names (`ravine optimizers`), as adamw or adamw+wsd; else six.")]
-Schedule = Annotated[str, typer.Option(metavar="NAME", help="Shape of the rate (`ravine schedules`) of those that name none.")]
-Steps = Annotated[int | None, typer.Option(metavar="N", parser=_values.whole_number, help="Optimiser steps of every lane; else 1000.")]
-Epochs = Annotated[float | None, typer.Option(metavar="N", parser=_values.number, help="Passes over the training data, not --steps.")]
+Optimizers = Annotated[
+    str | None, typer.Option(metavar="A,B,C|all", help="Names (`ravine optimizers`), as adamw or adamw+wsd; if left out, six usual ones.")
+]
+Schedule = Annotated[str, typer.Option(metavar="NAME", help="Shape of the rate (`ravine schedules`), for optimisers named without one.")]
+Steps = Annotated[
+    int | None, typer.Option(metavar="N", parser=_values.whole_number, help="Optimiser steps of every lane; 1000 if left out.")
+]
+Epochs = Annotated[
+    float | None, typer.Option(metavar="N", parser=_values.number, help="Passes over the training data, in place of --steps.")
+]
 BatchSize = Annotated[int | None, typer.Option(metavar="B", parser=_values.whole_number, help="Rows of a step, instead of the task's own.")]
 Seeds = Annotated[
-    int | None, typer.Option(metavar="K", parser=_values.whole_number, help="Fresh seeds that the ranking stands on; else 5.")
+    int | None, typer.Option(metavar="K", parser=_values.whole_number, help="Fresh seeds that the ranking stands on; 5 if left out.")
 ]
 MinSeeds = Annotated[
     int | None,
-    typer.Option(metavar="A", parser=_values.whole_number, help="Run A seeds, more only while they may change the advice; else 3."),
+    typer.Option(
+        metavar="A", parser=_values.whole_number, help="In place of --seeds: run A, and more only while they may change the advice."
+    ),
 ]
 MaxSeeds = Annotated[
-    int | None, typer.Option(metavar="B", parser=_values.whole_number, help="With --min-seeds, or instead: B seeds at most; else 20.")
+    int | None,
+    typer.Option(
+        metavar="B", parser=_values.whole_number, help="The most seeds that this may come to. Either option alone will do: A is 3, B is 20."
+    ),
 ]
 Studies = Annotated[
     int | None, typer.Option(metavar="N", parser=_values.whole_number, help="Repeat the whole race, tuning too, with N seeds in a row.")
@@ -36,14 +47,19 @@ SharedRate = Annotated[
     float | None,
     typer.Option(metavar="X", parser=_values.number, help="One untuned rate for all, as in a textbook figure; not fair."),
 ]
-Exhaustive = Annotated[bool, typer.Option("--exhaustive", help="Run every rate of the grid to its end; else most end early.")]
+Exhaustive = Annotated[bool, typer.Option("--exhaustive", help="Run every rate to its end; without it, most are stopped early.")]
 Tune = Annotated[str | None, typer.Option(metavar="lr,A,B", help="Tune more than the rate: weight_decay, beta1, batch_size, warmup, ...")]
 Configurations = Annotated[
-    int | None, typer.Option(metavar="C", parser=_values.whole_number, help="Of what --tune names, for each optimiser; else 8.")
+    int | None,
+    typer.Option(
+        metavar="C", parser=_values.whole_number, help="How many settings of what --tune names each optimiser tries; 8 if left out."
+    ),
 ]
-Budget = Annotated[str | None, typer.Option(metavar="10m", help="Time for the whole race: decides --steps, or what is cut to fit them.")]
+Budget = Annotated[
+    str | None, typer.Option(metavar="10m", help="Time for the whole race: decides the steps or, if --steps is given, what is cut to fit.")
+]
 BudgetGradients = Annotated[
-    int | None, typer.Option(metavar="N", parser=_values.whole_number, help="The same in gradient evaluations of the whole race.")
+    int | None, typer.Option(metavar="N", parser=_values.whole_number, help="The same, as gradient evaluations of the whole race.")
 ]
 Target = Annotated[
     float | None, typer.Option(metavar="X", parser=_values.number, help="Value to reach; if left out, close to what the reference reaches.")
@@ -51,10 +67,12 @@ Target = Annotated[
 Seed = Annotated[int, typer.Option(metavar="N", parser=_values.whole_number, help="Seed of everything random.")]
 Out = Annotated[
     Path | None,
-    typer.Option(metavar="FILE.ravine", help="The record; else TASK.ravine here, or a free name. Of several tasks, the folder."),
+    typer.Option(metavar="FILE.ravine", help="The record; if left out, TASK.ravine here, or a free name. Of several tasks, the folder."),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Replace what stands at --out.")]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on with the race at --out, or the latest here; give its own options again.")]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Go on with the race at --out, or the unfinished one here; give its own options again.")
+]
 Workers = Annotated[str, typer.Option(metavar="auto|N", help="Processes that share the lanes.")]
 Ray = Annotated[str | None, typer.Option(metavar="local|ADDRESS", help="Ray cluster whose workers share the lanes; local starts one here.")]
 Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Where lanes run.")]

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from ravine.cli import _files
 
 if TYPE_CHECKING:
     from ravine._api import Result
+    from ravine.race.plan import Plan
     from ravine.tasks import Task
 
 
@@ -28,6 +30,31 @@ def load_task(text: str, batch_size: int | None) -> "Task":
         count("--batch-size", batch_size)
     task = load(text)
     return task if batch_size is None else dataclasses.replace(task, batch_size=batch_size).referred(task.reference)
+
+
+def plan_of(task: "Task", options: Mapping[str, Any]) -> "Plan":
+    """The plan of its race.
+
+    Args:
+        task: what is raced.
+        options: of the race, those that decide how it is run included.
+
+    Raises:
+        PlanError: one sentence for each unusable option.
+    """
+    from ravine.race.plan import Asked, make_plan
+
+    known = {field.name for field in dataclasses.fields(Asked)}
+    return make_plan(task, **{name: value for name, value in options.items() if name in known})
+
+
+def check_resumable(task: "Task", record: Path, options: Mapping[str, Any]) -> None:
+    """Raise what `run` would raise of the record that it is to go on with."""
+    import ravine._api as api
+    from ravine.race.running import check_resumable as check
+
+    if options["resume"]:
+        check(plan_of(task, options), record, device=api._device(options["device"], options["ray"]))
 
 
 def run(task: "Task", record: Path, *, quiet: bool, explain: bool, **options: Any) -> "Result":

@@ -1,7 +1,6 @@
 """Several tasks in one command: all checked before any is raced, each with a record of its own, then all of them together."""
 
 import contextlib
-import dataclasses
 import json
 import sys
 from collections import Counter
@@ -55,6 +54,7 @@ def race_all(texts: Sequence[str], out: Path | None, batch_size: int | None, loo
     with contextlib.redirect_stdout(sys.stderr):
         tasks = _checked(texts, batch_size, options)
         files = _places(tasks, out, looks, options)
+        _check_resumable(texts, tasks, files, options)
     if out is not None:
         _files.new_folder(out)
     results: list[Result] = []
@@ -66,20 +66,27 @@ def race_all(texts: Sequence[str], out: Path | None, batch_size: int | None, loo
 
 def _checked(texts: Sequence[str], batch_size: int | None, options: Mapping[str, Any]) -> "list[Task]":
     """Every task, loaded and planned as its race will be."""
-    from ravine.race.plan import Asked, make_plan
-
     twice = [text for text, number in Counter(texts).items() if number > 1]
     problems = [f"{text} is given {texts.count(text)} times: name each task once." for text in twice]
-    known = {field.name for field in dataclasses.fields(Asked)}
-    tasks, planned = [], {name: value for name, value in options.items() if name in known}
+    tasks = []
     for text in dict.fromkeys(texts):
         with _noted(text, problems):
             task = _racing.load_task(text, batch_size)
-            make_plan(task, **planned)
+            _racing.plan_of(task, options)
             tasks.append(task)
     if problems:
         raise PlanError(problems)
     return tasks
+
+
+def _check_resumable(texts: Sequence[str], tasks: "Sequence[Task]", files: Sequence[_files.Outputs], options: Mapping[str, Any]) -> None:
+    """Every record that is gone on with, before any race runs for hours."""
+    problems = list[str]()
+    for text, task, own in zip(texts, tasks, files, strict=True):
+        with _noted(text, problems):
+            _racing.check_resumable(task, own.record, options)
+    if problems:
+        raise PlanError(problems)
 
 
 @contextlib.contextmanager
@@ -90,7 +97,8 @@ def _noted(text: str, problems: list[str]) -> Iterator[None]:
     except PlanError as error:
         problems += [f"{text}: {problem}" for problem in error.problems]
     except RavineError as error:
-        problems.append(f"{text}: {error}")
+        # Many name the task themselves.
+        problems.append(str(error) if repr(text) in str(error) else f"{text}: {error}")
 
 
 def _places(tasks: "Sequence[Task]", out: Path | None, looks: Looks, options: Mapping[str, Any]) -> list[_files.Outputs]:
@@ -98,24 +106,27 @@ def _places(tasks: "Sequence[Task]", out: Path | None, looks: Looks, options: Ma
     if out is not None and (out.suffix == _files.RECORD or (out.exists() and not out.is_dir())):
         given = f"--out {out}: of several tasks each has a record of its own, so --out names a folder"
         raise InputError(f"{given}. Give --out {out.with_suffix('')}.", given=out)
-    seen: Counter[str] = Counter()
-    found, problems = [], list[str]()
+    found, problems = list[_files.Outputs](), list[str]()
     for task in tasks:
-        seen[task.name] += 1
-        name = task.name if seen[task.name] == 1 else f"{task.name}-{seen[task.name]}"
         with _noted(task.name, problems):
-            found.append(_place(name, out, looks, options))
+            found.append(_place(task, out, looks, options, [files.record for files in found]))
     if problems:
         raise PlanError(problems)
     return found
 
 
-def _place(name: str, out: Path | None, looks: Looks, options: Mapping[str, Any]) -> _files.Outputs:
+def _place(task: "Task", out: Path | None, looks: Looks, options: Mapping[str, Any], before: Sequence[Path]) -> _files.Outputs:
+    """Files of one race, others than those of the races before it in the command."""
     chosen = {"figure": looks.figure, "report": looks.report, "force": options["force"], "resume": options["resume"]}
-    record = None if out is None else out / f"{_files.stem(name)}{_files.RECORD}"
-    if record is not None and record.exists() and not (options["force"] or options["resume"]):
+    if out is None and chosen["force"]:
+        return _files.outputs(None, task.name, **chosen)  # which refuses it
+    begun = _files.record_to_resume(task.name, task.reference) if out is None and chosen["resume"] else None
+    places = ((out or Path()) / path for path in _files.names(task.name))
+    free = (path for path in places if path not in before and (out is not None or not _files.is_taken(path)))
+    record = next(free) if begun is None or begun in before else begun
+    if out is not None and record.exists() and not (chosen["force"] or chosen["resume"]):
         raise InputError(f"{record} exists; give --resume to go on with it, --force to replace it, or another --out.", given=record)
-    return _files.outputs(record, name, **chosen)
+    return _files.outputs(record, task.name, **chosen)
 
 
 def _one(task: "Task", files: _files.Outputs, looks: Looks, options: Mapping[str, Any], before: "Sequence[Result]") -> "Result":

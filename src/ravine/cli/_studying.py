@@ -41,6 +41,8 @@ def race_studies(text: str, number: int, out: Path | None, batch_size: int | Non
     with contextlib.redirect_stdout(sys.stderr):
         task = _racing.load_task(text, batch_size)
         files = _places(task.name, number, out, looks, options)
+        for index, own in enumerate(files):
+            _racing.check_resumable(task, own.record, {**options, "race_seed": options["race_seed"] + index})
     results: list[Result] = []
     for index, own in enumerate(files):
         seed = options["race_seed"] + index

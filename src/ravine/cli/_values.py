@@ -50,15 +50,6 @@ def workers(text: str) -> int | str:
         raise InputError(f"--workers {text}: must be auto or a whole number. Give a number such as 2.", given=text) from None
 
 
-def optimizers(text: str | None) -> list[str] | None:
-    """Registry names separated by commas; every one for "all"; None where nothing was given."""
-    if text == "all":
-        from ravine.rules import names as known
-
-        return list(known())
-    return names(text)
-
-
 def names(text: str | None) -> list[str] | None:
     """Names separated by commas; None where nothing was given."""
     return None if text is None else [part.strip() for part in text.split(",") if part.strip()]

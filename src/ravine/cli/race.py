@@ -68,7 +68,7 @@ def _begin(given: dict[str, Any]) -> None:
     """
     tasks, out, batch_size, studies = (given[name] for name in ("tasks", "out", "batch_size", "studies"))
     options = {name: given[name] for name in OPTIONS} | {"race_seed": given["seed"], "tune": _values.names(given["tune"])}
-    options |= {"optimizers": _values.optimizers(given["optimizers"]), "lrs": _values.rates(given["lrs"])}
+    options |= {"optimizers": _values.names(given["optimizers"]), "lrs": _values.rates(given["lrs"])}
     options |= {"workers": _values.workers(given["workers"])}
     looks = _several.Looks(**{name: given[name] for name in ("figure", "report", "as_json", "quiet", "explain")})
     if looks.explain and looks.quiet:
@@ -93,6 +93,7 @@ def _race_one(text: str, out: Path | None, batch_size: int | None, looks: _sever
     # What the user's own code prints is a message; results alone go to the standard output.
     with contextlib.redirect_stdout(sys.stderr):
         loaded = _racing.load_task(text, batch_size)
-        files = _files.outputs(out, loaded.name, figure=looks.figure, report=looks.report, force=options["force"], resume=resume)
+        chosen = {"figure": looks.figure, "report": looks.report, "force": options["force"], "resume": resume}
+        files = _files.outputs(out, loaded.name, **chosen, reference=loaded.reference)
         result = _racing.run(loaded, files.record, quiet=looks.quiet, explain=looks.explain, **options)
     _racing.show(result, files, resumed=resume, as_json=looks.as_json, quiet=looks.quiet)

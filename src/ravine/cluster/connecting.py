@@ -109,7 +109,9 @@ def _begin(ray: Any, address: str, **options: Any) -> None:
         ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL, **options)
     except (Exception, SystemExit) as error:
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(".")
-        raise InputError(f"--ray {address}: Ray did not begin ({reason}). Give {FORMS}, or leave --ray out.", given=address) from error
+        other = "Try again when the machine is less busy" if address == LOCAL else f"Give {FORMS}"
+        # Without the cause: its traceback is Ray's, and no line of it the user's.
+        raise InputError(f"--ray {address}: Ray did not begin ({reason}). {other}, or leave --ray out.", given=address) from None
 
 
 def _nothing(*_: object, **__: object) -> None:

@@ -18,13 +18,14 @@ from torch.utils import _pytree as pytree
 
 from ravine.base._seeds import derive
 from ravine.base.errors import TaskError
-from ravine.fleet.data import duplicate
+from ravine.fleet.data import duplicate, gather
 from ravine.fleet.lanes import Group, Lane
 from ravine.fleet.stacking import Replicas, Stack, compute_dtype
 from ravine.fleet.substitutes import stackable_operations
 from ravine.fleet.tiles import Training, seed_streams
 from ravine.rules import Rule
-from ravine.tasks.objective import divide
+from ravine.tasks._randomness import isolated
+from ravine.tasks.objective import Objective, divide
 
 CURVATURE = "curvature"
 """What the rule calls an estimate, and the name under which it stands among the slots for one step."""
@@ -71,6 +72,19 @@ class SampledLoss(nn.Module):
         return task.loss(output, torch.where(known, labels, target)), known.sum()
 
 
+def label_problem(task: Any) -> str | None:
+    """Why no labels can be drawn from a task's model, as `sophia_g` needs; None where they can, or where its model does not run."""
+    try:
+        batch = gather(task.data.train, torch.arange(1))
+        with isolated(0), torch.no_grad():
+            SampledLoss(Objective(task.build(0), task).eval())(batch, np.zeros)
+    except TaskError as error:
+        return str(error)
+    except Exception:  # whatever the user's code raises, it raises in the race too, where it is answered
+        return None
+    return None
+
+
 def class_dimension(output: Any, target: Any) -> int:
     """Where the classes are in a model's output: second, as in torch's losses, or last.
 
@@ -91,7 +105,7 @@ def class_dimension(output: Any, target: Any) -> int:
 
 def _no_labels(given: str) -> TaskError:
     needed = "sophia_g draws labels from the model's output, so the loss must compare class scores with class indices"
-    return TaskError(f"the task has {given}: {needed}. Race sophia_h instead, which needs no labels.")
+    return TaskError(f"the task has {given}: {needed}. Use sophia_h instead, which needs no labels.")
 
 
 def single_curvature(
@@ -238,5 +252,5 @@ def _explained(error: RuntimeError) -> Exception:
         return error
     return TaskError(
         f"the curvature of the model cannot be estimated: {str(error).splitlines()[0]}. "
-        "Race sophia_g, which differentiates once, or use operations that can be differentiated twice (attention written out)."
+        "Use sophia_g, which differentiates once, or use operations that can be differentiated twice (attention written out)."
     )

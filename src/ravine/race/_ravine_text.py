@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from ravine.base.errors import InputError
+from ravine.optim.creating import NATIVE_STEPS, driver_for
 from ravine.race._driver_text import opened
 from ravine.race._optimizer_text import MARGIN, OptimizerText
 from ravine.race._source_text import literal
@@ -64,7 +65,12 @@ def ravine_optimizer_text(name: str, rule: Rule, hypers: Mapping[str, float]) ->
             given=name,
         )
     settings = [f"{symbol}={literal(value)}" for symbol, value in hypers.items() if symbol != "lr"]
-    arguments = [literal(name), "model.parameters()", "lr=LR", *settings]
+    is_split = any(flag.name == "elementwise" for flag in rule.flags)
+    params = "ravine.optim.muon_groups(model)" if is_split else "model.parameters()"
+    # As `ravine.train` chooses it, so that both end with the same bits.
+    is_native = driver_for(name, NATIVE_STEPS) == "native"
+    driver = [f'driver="native" if STEPS >= {NATIVE_STEPS} else "auto"'] if is_native else []
+    arguments = [literal(name), params, "lr=LR", *settings, *driver]
     return OptimizerText(
         opened(f"{MARGIN}ravine.optim.create(", arguments, ")", indent=4).removeprefix(MARGIN),
         imports=("import torch", "import ravine"),

@@ -135,14 +135,14 @@ def _pasted(task: Task) -> TaskText:
     sources = task.sources
     assert sources is not None
     functions = dataclasses.replace(sources, imports=()).text().strip("\n")
-    measures = [source(function) for function in with_needed(task.metrics.values())]
+    measures = [_without_checks(function) for function in with_needed(task.metrics.values())]
     target = task.data.train[-1] if isinstance(task.data.train, tuple) else None
     if sources.loss == "F.cross_entropy" and list(task.metrics.values()) == [metrics.accuracy] and target is not None and target.ndim == 1:
         measures = [ACCURACY]
     splits = "train, validation, _" if task.data.test is not None else "train, validation"
     return TaskText(
         sections=(functions, *measures),
-        imports=sources.imports,
+        imports=(*sources.imports, "from collections.abc import Callable"),
         seed=PLAIN_SEED,
         model=sources.model,
         data=(f"{splits} = {sources.data}",),

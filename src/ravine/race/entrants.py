@@ -109,6 +109,10 @@ class Entrant:
         return {one.name: one.symbol for one in self.space if one.symbol}
 
 
+ALL = "all"
+"""In place of names: every optimiser that the task has what it needs for."""
+
+
 def make_entrants(
     optimizers: Sequence[str],
     lrs: Sequence[float] | float | None,
@@ -118,7 +122,7 @@ def make_entrants(
     """Entrants with their grids; raises `PlanError` with every unknown name and every bad rate.
 
     Args:
-        optimizers: registry names; the last part behind a "+" may be a schedule's.
+        optimizers: registry names; the last part behind a "+" may be a schedule's. `ALL` alone is every one.
         lrs: rates for every optimiser instead of its own grid.
         shared_lr: one rate for all.
         schedule: of those that name none; an unknown one is not checked here.
@@ -186,8 +190,9 @@ def _names(given: object, problems: list[str]) -> list[str]:
     if not isinstance(given, Iterable):
         problems.append(f"optimizers={given!r}: must be a list of names, such as ['sgd', 'adam']. {known}")
         return []
-    names = []
-    for item in given:
+    given = tuple(given)
+    names = list(registry.names()) if given == (ALL,) else []
+    for item in () if names else given:
         try:
             if isinstance(item, str):
                 names.append(_checked(item))

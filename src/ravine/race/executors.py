@@ -96,12 +96,13 @@ class Crew:
             return self._elsewhere.site(self.fleet.task, self.fingerprint)
         return None if self._parcel is None else Processes(self._parcel, check_workers(self._workers) or available_cores())
 
-    def size(self, forecast_s: float, num_lanes: int) -> tuple[int, str]:
+    def size(self, forecast_s: float, num_lanes: int, *, are_there: bool | None = None) -> tuple[int, str]:
         """How many processes run a stage, and a note where that is fewer than asked for.
 
         Args:
             forecast_s: seconds that one process would take.
             num_lanes: lanes of the stage.
+            are_there: whether workers are to be thought of as started; as it is if None.
 
         Raises:
             InputError: the workers asked for are neither "auto" nor a whole number above 0.
@@ -110,7 +111,8 @@ class Crew:
         if self._elsewhere is not None:
             return min(wanted or self._elsewhere.num_slots, num_lanes), ""
         if wanted is None:
-            worth = WORTH_WORKERS_S if self._pool is None else WORTH_SHARING_S
+            have_started = self._pool is not None if are_there is None else are_there
+            worth = WORTH_SHARING_S if have_started else WORTH_WORKERS_S
             wanted = available_cores() if forecast_s > worth and device.type == "cpu" else 1
         wanted = min(wanted, num_lanes)
         if wanted > 1 and device.type != "cpu":

@@ -12,6 +12,7 @@ from ravine.race.tuning import stuck_since
 from ravine.records import ALPHA, Cost, FinalLane, Ranking, RankingSettings, rank
 from ravine.records.sequential import Verdict, judge
 from ravine.rules import registry
+from ravine.tasks.bounds import bounds_of
 
 FINAL = "final"
 
@@ -97,6 +98,7 @@ class Finals:
             cost=self._costs(),
             reference=plan.reference,
             schedules={entrant.label: entrant.schedule_name for entrant in plan.entrants},
+            bounds=bounds_of(plan.task, metric),
         )
         return rank([lane for search in self._searching.rates.values() for lane in search.tuned_lanes()], final, settings)
 

@@ -1,7 +1,7 @@
 """What a race would take, found out without running it: lanes, shards, memory, gradients and hours on so many machines."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -23,7 +23,7 @@ class StageOutlook:
         lanes: how many.
         gradients: evaluations of the gradient, those of lanes that end early at rungs left out.
         seconds: that one process would take.
-        shards: units of work on the first and on every further number of machines.
+        shards: units of work on one machine, on two, and so on.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Outlook:
         steps: of every lane.
         mode: how lanes would run here, and why.
         reason: why so.
-        workers_per_node: processes on each machine.
+        workers: processes in all, on one machine, on two, and so on; on one alone, as many as the race itself would start.
         memory_bytes: of each process.
         stages: in their order; grids that are extended, and lanes that diverge, are not foreseen.
         seconds: on one machine, on two, and so on.
@@ -52,7 +52,7 @@ class Outlook:
     steps: int
     mode: str
     reason: str
-    workers_per_node: int
+    workers: tuple[int, ...]
     memory_bytes: int
     stages: tuple[StageOutlook, ...]
     seconds: tuple[float, ...]
@@ -65,10 +65,10 @@ class Outlook:
     def as_json(self) -> dict[str, Any]:
         """The outlook as plain values (schema 1)."""
         facts = asdict(self)
-        seconds, stages = facts.pop("seconds"), facts.pop("stages")
+        seconds, stages, workers = facts.pop("seconds"), facts.pop("stages"), facts.pop("workers")
         nodes = [
-            {"nodes": number, "workers": number * self.workers_per_node, "seconds": round(total, 3), "hours": round(total / 3600, 6)}
-            for number, total in enumerate(seconds, 1)
+            {"nodes": number, "workers": count, "seconds": round(total, 3), "hours": round(total / 3600, 6)}
+            for number, (count, total) in enumerate(zip(workers, seconds, strict=True), 1)
         ]
         parts = [{**stage, "seconds": round(stage["seconds"], 3), "shards": list(stage["shards"])} for stage in stages]
         return {"schema": 1, **facts, "gradients": self.gradients, "stages": parts, "nodes": nodes}
@@ -91,23 +91,38 @@ def outlook(plan: Plan, *, workers: int | str = "auto", nodes: int = 1, device: 
     plan.task.check()
     splits = ranking_splits(plan)[0]
     each = (check_workers(workers) or available_cores()) if fleet.device.type == "cpu" else 1
-    with Crew(fleet, each) as crew:
+    with Crew(fleet, workers) as crew:
         plan = within_time(plan, crew, splits, None, began)
         lanes = _lanes(plan)
         tuned = "final" if plan.is_shared_lr else "tune"
         split, at = ("test" if plan.is_shared_lr else "validation"), frozenset(plan.evaluation_steps)
         choice = fleet.calibrate(lanes[tuned], plan.steps, Evaluations({split: at}, {split: splits[split]}))
-        each = min(each, crew.most_workers(lanes[tuned], choice, splits))
+        most = crew.most_workers(lanes[tuned], choice, splits)
         memory = fleet.memory(lanes[tuned], choice, splits)
-    counts, lane_s = [each * number for number in range(1, nodes + 1)], choice.seconds / len(lanes[tuned])
-    cut = {name: [[len(tile) for tile in fleet.tiles(own, choice, count)] for count in counts] for name, own in lanes.items()}
-    stages = tuple(_stage(plan, name, own, lane_s, cut[name]) for name, own in lanes.items())
-    start = WORKER_START_S * choice.stretch + choice.start_s
-    totals = [0.0 if count == 1 else start for count in counts]
-    for stage in stages:
-        for place, count in enumerate(counts):
-            totals[place] += stage.seconds * longest_share(cut[stage.name][place], count) / stage.lanes
-    return Outlook(plan.task.name, plan.steps, choice.mode, choice.reason, each, memory, stages, tuple(totals))
+        seconds = {name: _seconds(plan, name, own, choice.seconds / len(lanes[tuned])) for name, own in lanes.items()}
+        # On a cluster workers do everything; one machine may need none.
+        counts = {1: _here(crew, lanes, seconds, most)}
+    counts |= {number: dict.fromkeys(lanes, min(each, most) * number) for number in range(2, nodes + 1)}
+    totals, shards = list[float](), {name: list[int]() for name in lanes}
+    for share in counts.values():
+        total = WORKER_START_S * choice.stretch + choice.start_s if max(share.values()) > 1 else 0.0
+        for name, own in lanes.items():
+            tiles = [len(tile) for tile in fleet.tiles(own, choice, share[name])]
+            total += seconds[name] * longest_share(tiles, share[name]) / len(own)
+            shards[name].append(len(tiles))
+        totals.append(total)
+    stages = tuple(_stage(plan, name, own, seconds[name], shards[name]) for name, own in lanes.items())
+    staff = tuple(max(share.values()) for share in counts.values())
+    return Outlook(plan.task.name, plan.steps, choice.mode, choice.reason, staff, memory, stages, tuple(totals))
+
+
+def _here(crew: Crew, lanes: Mapping[str, Sequence[Lane]], seconds: Mapping[str, float], most: int) -> dict[str, int]:
+    """Processes that each stage would have on this machine: they are started once a stage is worth it, and stay."""
+    found = dict[str, int]()
+    for name, own in lanes.items():
+        number, _ = crew.size(seconds[name], len(own), are_there=any(count > 1 for count in found.values()))
+        found[name] = min(number, most)
+    return found
 
 
 def _lanes(plan: Plan) -> dict[str, list[Lane]]:
@@ -126,7 +141,16 @@ def _lanes(plan: Plan) -> dict[str, list[Lane]]:
     }
 
 
-def _stage(plan: Plan, name: str, lanes: Sequence[Lane], lane_s: float, cut: Sequence[Sequence[int]]) -> StageOutlook:
-    share = expected_share(plan.rungs, plan.steps) if name == "tune" else 1.0
+def _seconds(plan: Plan, name: str, lanes: Sequence[Lane], lane_s: float) -> float:
+    """What one process takes for a stage."""
+    return lane_s * len(lanes) * _share(plan, name)
+
+
+def _stage(plan: Plan, name: str, lanes: Sequence[Lane], seconds: float, shards: Sequence[int]) -> StageOutlook:
     steps = sum(lane.rule.gradients_per_step for lane in lanes) * plan.steps
-    return StageOutlook(name, len(lanes), round(steps * share), lane_s * len(lanes) * share, tuple(map(len, cut)))
+    return StageOutlook(name, len(lanes), round(steps * _share(plan, name)), seconds, tuple(shards))
+
+
+def _share(plan: Plan, name: str) -> float:
+    """Of whole lanes, what a stage runs of them."""
+    return expected_share(plan.rungs, plan.steps) if name == "tune" else 1.0

@@ -9,13 +9,15 @@ import numpy as np
 
 from ravine.base._checks import count, number
 from ravine.base.errors import InputError, PlanError
+from ravine.fleet.curvature import label_problem
 from ravine.race.budgets import Budget, fit, make_budget
-from ravine.race.entrants import Entrant, listed_rates, make_entrants
+from ravine.race.entrants import ALL, Entrant, listed_rates, make_entrants
 from ravine.race.final_seeds import final_seeds
 from ravine.race.halving import Rung, can_halve, rungs_for
 from ravine.race.spaces import DEFAULT_CONFIGURATIONS, check_tuned, coarseness, with_spaces
 from ravine.records import ALPHA
 from ravine.records.sequential import Look, plan_looks
+from ravine.rules import registry
 from ravine.schedules import Schedule
 from ravine.schedules import create as create_schedule
 from ravine.tasks import Task
@@ -178,6 +180,8 @@ def make_plan(task: Task, **options: Any) -> Plan:
     attempt = problems.attempt
     named = DEFAULT_OPTIMIZERS if asked.optimizers is None else asked.optimizers
     entrants = attempt(make_entrants, named, asked.lrs, asked.shared_lr, asked.schedule)
+    able = attempt(_able, task, entrants, is_all=list(named) == [ALL]) if entrants else None
+    entrants, notes = (able.entrants, able.notes) if able else (entrants, ())
     shape = attempt(create_schedule, asked.schedule)
     shared = asked.shared_lr if isinstance(asked.shared_lr, int | float) else None
     fresh = attempt(final_seeds, asked.seeds, asked.min_seeds, asked.max_seeds, shared_lr=shared)
@@ -196,10 +200,29 @@ def make_plan(task: Task, **options: Any) -> Plan:
     decided = {"entrants": entrants, "schedule": shape, "steps": horizon, "seeds": fresh.most, "min_seeds": fresh.least}
     plan = _plan(task, asked, decided | {"tune": names, "budget": allowed}).at(horizon)
     if plan.steps != horizon:
-        plan = replace(
-            plan, notes=(f"{plan.steps:,} steps in place of {horizon:,}, so that the largest batch takes a whole number of them",)
-        )
+        notes += (f"{plan.steps:,} steps in place of {horizon:,}, so that the largest batch takes a whole number of them",)
+    plan = replace(plan, notes=notes)
     return plan if allowed is None or allowed.gradients is None else fit(plan, allowed.gradients)
+
+
+@dataclass(frozen=True, slots=True)
+class _Able:
+    """Entrants that a task has what they need for, and what is said of the others."""
+
+    entrants: tuple[Entrant, ...]
+    notes: tuple[str, ...] = ()
+
+
+def _able(task: Task, entrants: Sequence[Entrant], *, is_all: bool) -> _Able:
+    """Leave out optimisers that the task cannot serve; an error where they were named."""
+    choosy = [one for one in entrants if "labels" in registry.resolve(one.optimizer, {})[0].needs]
+    problem = label_problem(task) if choosy else None
+    if problem is None:
+        return _Able(tuple(entrants))
+    if not is_all:
+        raise InputError(problem)
+    left_out = ", ".join(one.label for one in choosy)
+    return _Able(tuple(one for one in entrants if one not in choosy), (f"without {left_out}: {problem}",))
 
 
 def _plan(task: Task, asked: Asked, decided: dict[str, Any]) -> Plan:

@@ -1,5 +1,6 @@
 """A race from plan to ranked record."""
 
+import math
 import os
 import sysconfig
 import time
@@ -89,6 +90,25 @@ def run_race(
             before.snapshots.is_ending = stopping.is_asked
             _carry_out(Race(plan, crew, writer, watching, splits=splits, before=before, facts=facts), stopping)
     return path
+
+
+def check_resumable(plan: Plan, path: Path, *, device: str = "cpu") -> None:
+    """Raise now what resuming the record at `path` would raise, writing nothing; where there is none, there is nothing to raise.
+
+    Args:
+        plan: what to race.
+        path: the record.
+        device: as for `run_race`.
+
+    Raises:
+        InputError, RecordError: the race there was begun with other options, data or weights, or cannot be gone on with.
+    """
+    if not os.path.lexists(path):
+        return
+    began, fleet = time.perf_counter(), Fleet(plan.task, race_seed=plan.race_seed, device=find_device(device))
+    with Crew(fleet) as crew, resume(path):
+        plan = within_time(plan, crew, ranking_splits(plan)[0], path, began)
+        open_before(path, plan_facts(plan, str(fleet.device), crew.fingerprint, fleet.first_loss()), math.inf)
 
 
 def _carry_out(race: "Race", stopping: Stopping) -> None:

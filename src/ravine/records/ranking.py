@@ -53,6 +53,7 @@ class RankingSettings:
         alpha: bound on the chance of any false difference in the whole race.
         cost: by entrant.
         schedules: name of the schedule by entrant, for the ranking's rows.
+        bounds: the least and the largest value that the metric can have; the mean's interval is cut there.
     """
 
     eval_steps: Sequence[int]
@@ -63,6 +64,7 @@ class RankingSettings:
     alpha: float = ALPHA
     cost: Mapping[str, Cost] = field(default_factory=dict)
     schedules: Mapping[str, str] = field(default_factory=dict)
+    bounds: tuple[float, float] = (-math.inf, math.inf)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +127,7 @@ def rank(tuned: Sequence[TunedLane], final: Sequence[FinalLane], settings: Ranki
                 at_grid_edge=is_at_edge(own, cohorts[name].lr),
                 diverges_at_lr=diverges_at_lr(own, above=cohorts[name].lr),
                 steps_to_target=_steps(contestant),
-                final=_final(cohorts[name], settings.metric, sign),
+                final=_final(cohorts[name], settings, sign),
                 schedule=settings.schedules.get(name, ""),
                 hypers=dict(cohorts[name].tuned),
                 **_cost(settings, name),
@@ -207,12 +209,15 @@ def _steps(contestant: Contestant) -> Steps:
     return Steps(median, low, high, int(np.isfinite(times).sum()), len(times))
 
 
-def _final(cohort: Cohort, metric: str, sign: float) -> Final:
+def _final(cohort: Cohort, settings: RankingSettings, sign: float) -> Final:
     if not cohort.has_finished:
-        return Final(metric, None, None, None)
+        return Final(settings.metric, None, None, None)
     finals = cohort.finals[np.isfinite(cohort.finals)]
     interval = mean_interval(sign * (finals if cohort.seeds_differ else finals[:1]))
-    return Final(metric, interval.estimate, interval.low, interval.high)
+    least, most = settings.bounds
+    # Where no mean can lie none is missed: the interval covers as often as before.
+    low, high = (None if end is None else min(max(end, least), most) for end in (interval.low, interval.high))
+    return Final(settings.metric, interval.estimate, low, high)
 
 
 def _cost(settings: RankingSettings, name: str) -> dict[str, Any]:

@@ -165,7 +165,7 @@ def _search(facts: Facts) -> str:
         short = f"; too short for one at {listed(missing)}" if missing else ""
         said = (
             f" (the best third and the next lower rate of each went on at {listed(halves)} of the horizon{short}: "
-            f"{len(facts.culled)} of {len(tuned)} lanes ended there)"
+            f"{len(facts.culled) or 'none'} of {len(tuned)} lanes ended there)"
         )
     elif missing and any(lane.stage == "tune" for lane in facts.lanes):
         said = " (every rate to its end: too few rates, or steps, to end any early)"

@@ -1,12 +1,14 @@
 """Where results go."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
 
 from ravine.base.errors import InputError
 from ravine.cli import _files
+from ravine.records import create
 
 
 @pytest.fixture(autouse=True)
@@ -82,15 +84,41 @@ def test_whole_says_why_it_cannot_write(tmp_path):
         draft.write_text("x")
 
 
-def test_a_race_is_resumed_from_the_latest_record_of_its_name(tmp_path):
-    options = {"figure": True, "report": False, "force": False, "resume": True}
-    assert _files.outputs(None, "x", **options).record == Path("x.ravine"), "there is none, so it would be a new one"
-    for age, name in ((30, "x.ravine"), (10, "x-2.ravine"), (20, "x-3.ravine"), (0, "x-5.ravine")):
-        (tmp_path / name).touch()
+def record(path, status, name="x", reference=None):
+    with create(path) as writer:
+        for key, value in {"task": {"name": name, "reference": reference}, "status": status}.items():
+            writer.set_meta(key, value)
+
+
+RESUMES = {"figure": True, "report": False, "force": False, "resume": True}
+
+
+def test_the_unfinished_race_of_a_name_is_resumed_whatever_the_times_of_the_files(tmp_path):
+    assert _files.outputs(None, "x", **RESUMES).record == Path("x.ravine"), "there is none, so it would be a new one"
+    for name, status in (("x.ravine", "done"), ("x-2.ravine", "interrupted"), ("x-10.ravine", "done")):
+        record(tmp_path / name, status)
+    record(tmp_path / "x-3.ravine", "running", name="x-3")
+    (tmp_path / "x-4.ravine").write_text("no record")
+    for name, age in (("x-2.ravine", 30), ("x.ravine", 20), ("x-10.ravine", 10), ("x-3.ravine", 0)):
         os.utime(tmp_path / name, (1e9 - age, 1e9 - age))
-    (tmp_path / "x-2.png").touch()
-    assert _files.outputs(None, "x", **options).record == Path("x-2.ravine"), "x-5 is another name: there is no x-4"
-    assert _files.outputs(Path("x.ravine"), "x", **options).record == Path("x.ravine")
+    assert _files.outputs(None, "x", **RESUMES).record == Path("x-2.ravine")
+    assert _files.outputs(Path("x.ravine"), "x", **RESUMES).record == Path("x.ravine")
+    (tmp_path / "x-2.ravine").unlink()
+    assert _files.outputs(None, "x", **RESUMES).record == Path("x-10.ravine"), "the last of those that are finished"
+
+
+def test_of_several_unfinished_races_one_must_be_named(tmp_path):
+    for name in ("x.ravine", "x-2.ravine", "x-3.ravine"):
+        record(tmp_path / name, "running", reference="x:points=2" if name == "x.ravine" else "x")
+    said = "--resume: x-2.ravine and x-3.ravine hold unfinished races of 'x'. Say which, as in --out x-3.ravine."
+    with pytest.raises(InputError, match=re.escape(said)):
+        _files.outputs(None, "x", **RESUMES, reference="x")
+    assert _files.outputs(None, "x", **RESUMES, reference="x:points=2").record == Path("x.ravine"), "told apart by its options"
+
+
+def test_what_cannot_be_read_is_left_to_say_so_itself(tmp_path):
+    (tmp_path / "x.ravine").write_text("no record")
+    assert _files.outputs(None, "x", **RESUMES).record == Path("x.ravine")
 
 
 def test_resume_and_force_exclude_each_other():

@@ -10,7 +10,8 @@ from ravine.cli.main import main
 from ravine.fleet import Choice, Fleet
 from ravine.race.outlook import Outlook, StageOutlook
 
-FOUND = Outlook("digits", 1000, "native", "by hand", 2, 50_000_000, (StageOutlook("tune", 72, 30_000, 7200.0, (6, 8)),), (3700.0, 90.0))
+STAGES = (StageOutlook("tune", 72, 30_000, 7200.0, (6, 8)),)
+FOUND = Outlook("digits", 1000, "native", "by hand", (2, 4), 50_000_000, STAGES, (3700.0, 90.0))
 
 
 def test_the_table_says_what_each_number_of_machines_takes():

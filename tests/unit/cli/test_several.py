@@ -1,12 +1,16 @@
 """Several tasks in one command."""
 
 import json
+from pathlib import Path
 
 import pytest
 
+from ravine.base.errors import PlanError
+from ravine.cli._several import Looks, _places
 from ravine.cli.main import main
-from ravine.records import open_record
+from ravine.records import open_record, resume
 from ravine.report import aggregate_text, summary
+from ravine.tasks import load
 
 QUICK = ["--steps", "4", "--lrs", "0.01,0.1", "--optimizers", "sgd,adam", "--seeds", "2", "--no-figure", "--workers", "1"]
 BROKEN = "from ravine.tasks import create\nraise RuntimeError('no data')\n"
@@ -55,7 +59,7 @@ def test_all_problems_of_all_tasks_are_told_and_nothing_is_raced(tmp_path, capsy
     assert main(["race", "line", "lnie", "broken.py", "line", *QUICK, "--out", "all", "--target", "-1"]) == 2
     said = capsys.readouterr().err
     assert "ravine: line is given 2 times: name each task once." in said
-    assert "ravine: lnie: no task is called 'lnie'" in said
+    assert "ravine: no task is called 'lnie'" in said, "named once"
     assert "ravine: broken.py: " in said
     assert files(tmp_path) == ["broken.py"]
     assert not (tmp_path / "all").exists()
@@ -95,6 +99,41 @@ def test_records_there_are_kept_replaced_or_gone_on_with(tmp_path, capsys):
 
 def test_two_tasks_of_one_name_have_records_of_their_own(tmp_path):
     assert main(["race", "line:points=50", "line:points=60", *QUICK, "--quiet"]) == 0
+    assert files(tmp_path) == ["line-2.ravine", "line.ravine"]
+
+
+def test_two_tasks_of_one_name_are_kept_apart_from_older_records_and_from_each_other(tmp_path):
+    for name in ("line.ravine", "line-3.png"):
+        (tmp_path / name).touch()
+    looks = Looks(figure=True, report=False, as_json=False, quiet=False, explain=False)
+    tasks = [load("line:points=50"), load("line:points=60")]
+    options = {"force": False, "resume": False}
+    assert [str(files.record) for files in _places(tasks, None, looks, options)] == ["line-2.ravine", "line-4.ravine"]
+    assert [str(files.record) for files in _places(tasks, Path("all"), looks, options)] == ["all/line.ravine", "all/line-2.ravine"]
+    with pytest.raises(PlanError, match="--force has no effect without --out"):
+        _places(tasks, None, looks, options | {"force": True})
+
+
+def test_every_record_is_checked_before_any_race_goes_on(tmp_path, capsys):
+    race = ["race", "line:points=50", "line:points=60", *QUICK, "--quiet"]
+    assert main(race) == 0
+    for name in ("line.ravine", "line-2.ravine"):
+        with resume(tmp_path / name) as writer:
+            writer.set_meta("status", "interrupted")
+    before = [(tmp_path / name).read_bytes() for name in ("line.ravine", "line-2.ravine")]
+    with resume(tmp_path / "line-2.ravine") as other:
+        plan = open_record(tmp_path / "line-2.ravine").meta["plan"]
+        other.set_meta("plan", plan | {"steps": 99})
+    capsys.readouterr()
+    assert main([*race, "--resume"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("ravine: line:points=60: line-2.ravine holds a race that was begun with steps=99, not 4")
+    assert said.count("\n") == 1
+    with open_record(tmp_path / "line.ravine") as record:
+        assert record.meta["status"] == "interrupted", "it was not gone on with"
+    assert (tmp_path / "line.ravine").read_bytes() == before[0]
+    (tmp_path / "line-2.ravine").write_bytes(before[1])
+    assert main([*race, "--resume"]) == 0
     assert files(tmp_path) == ["line-2.ravine", "line.ravine"]
 
 

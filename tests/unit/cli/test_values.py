@@ -5,7 +5,6 @@ import typer
 
 from ravine.base.errors import InputError
 from ravine.cli import _values
-from ravine.rules import names
 
 
 def test_numbers_are_read():
@@ -34,9 +33,3 @@ def test_rates_are_a_list_or_auto():
 def test_lists_that_cannot_be_read_name_the_option(read, option, text):
     with pytest.raises(InputError, match=f"^{option} {text}: must be auto"):
         read(text)
-
-
-def test_optimizers_are_a_list_or_all():
-    assert _values.optimizers(None) is None
-    assert _values.optimizers("sgd, adam,") == ["sgd", "adam"]
-    assert _values.optimizers("all") == list(names())

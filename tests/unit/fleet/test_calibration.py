@@ -154,6 +154,16 @@ def test_what_has_no_native_code_says_why(clock):
     assert choice.reason == "2.0 times as fast as loop; not native: it sorts"
 
 
+def test_a_way_with_slower_steps_says_why_it_is_taken(clock):
+    scene = Scene(clock, steps=1000, speeds={"native": 5e-4}, out={"fused": "it is odd", "stacked": "it is odd", "compiled": "it is odd"})
+    scene.evaluation = {"native": 1.0}
+    choice = scene.choose()
+    assert choice.mode == "loop"
+    assert choice.reason.startswith(
+        "a step takes 2.0 times as long as native's, but all of it 10 s and not 15 s, of which 2 s to build native;"
+    )
+
+
 def test_native_code_that_is_slower_is_not_used(clock):
     scene = Scene(clock, steps=10_000, speeds={"native": 2e-3, "fused": 8e-4}, groups=(30,))
     assert scene.choose().mode == "fused"

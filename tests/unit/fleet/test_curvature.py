@@ -9,9 +9,9 @@ from torch.nn import functional as F
 from lane_models import lanes
 from ravine.base.errors import TaskError
 from ravine.fleet import Fleet
-from ravine.fleet.curvature import SampledLoss, class_dimension, signs, single_curvature, wants
+from ravine.fleet.curvature import SampledLoss, class_dimension, label_problem, signs, single_curvature, wants
 from ravine.rules import resolve
-from ravine.tasks import Task
+from ravine.tasks import Task, load
 
 TRAINING = N(race_seed=3, support=N(draws_random=False))
 
@@ -62,7 +62,7 @@ def test_classes_stand_second_or_last(output, target, expected):
     ],
 )
 def test_what_is_no_class_score_is_refused(output, target):
-    with pytest.raises(TaskError, match="Race sophia_h instead, which needs no labels"):
+    with pytest.raises(TaskError, match="Use sophia_h instead, which needs no labels"):
         class_dimension(output, target)
 
 
@@ -106,7 +106,7 @@ def regression(model=None):
 def test_sophia_g_needs_class_indices_and_offers_sophia_h(mode):
     engine = Fleet(regression(), race_seed=0)
     members = lanes(("sophia_g", {}))
-    with pytest.raises(TaskError, match=r"the task has an output of .* Race sophia_h instead"):
+    with pytest.raises(TaskError, match=r"the task has an output of .* Use sophia_h instead"):
         engine._tile(members, mode, 5).run(1)
     assert engine._tile(lanes(("sophia_h", {})), mode, 5).run(3)[1].all()
 
@@ -123,5 +123,15 @@ class Fused(nn.Module):
 
 def test_operations_that_are_differentiated_once_only_are_named():
     engine = Fleet(regression(Fused), race_seed=0)
-    with pytest.raises(TaskError, match=r"curvature of the model cannot be estimated: .* Race sophia_g, which differentiates once"):
+    with pytest.raises(TaskError, match=r"curvature of the model cannot be estimated: .* Use sophia_g, which differentiates once"):
         engine._tile(lanes(("sophia_h", {})), "loop", 5).run(1)
+
+
+def test_a_task_is_asked_for_labels_before_anything_runs():
+    assert label_problem(load("digits")) is None
+    assert label_problem(load("line")).startswith("the task has an output of (1, 1) and a target of (1, 1) (torch.float32): sophia_g")
+
+    def broken():
+        raise RuntimeError("not yet")
+
+    assert label_problem(N(data=load("line").data, build=lambda seed: broken())) is None, "the race says so in its own words"

@@ -269,7 +269,7 @@ def test_workers_wait_for_each_other_and_one_that_is_killed_is_made_up_for(line,
             step = event.step if isinstance(event, Culled) else event.first_step if isinstance(event, LossBlock) else None
             if left and step is not None and step >= left[0]:
                 left.pop(0)
-                os.kill(pool._workers[0].process.pid, signal.SIGKILL)
+                os.kill(pool._workers[0].link._process.pid, signal.SIGKILL)
 
         check(run(pool, line.task, past=past, rungs=culling(ENDED), disturb=disturb), plain)
         check(run(pool, line.task, rungs=culling({5: (2,)})), plain, {5: (2,)})

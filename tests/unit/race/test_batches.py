@@ -24,13 +24,14 @@ Y = X @ torch.tensor([[1.0], [-2.0], [0.5]]) + 0.1 * torch.randn(200, 1, generat
 TASK = Task(
     "tiny", lambda: nn.Linear(3, 1), (X[:160], Y[:160]), (X[160:180], Y[160:180]), F.mse_loss, test=(X[180:], Y[180:]), batch_size=10
 )
-OPTIONS = {"optimizers": ["sgd", "adam"], "tune": ["batch_size"], "steps": 150, "seeds": 2, "configurations": 8}
+OPTIONS = {"optimizers": ["sgd", "adam"], "tune": ["batch_size"], "steps": 62, "seeds": 2, "configurations": 8}
 
 
 @pytest.fixture(autouse=True, scope="module")
 def by_hand():
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Fleet, "calibrate", lambda self, lanes, steps, evaluated=0: Choice("stacked", 64, "by hand", {}, 1.0))
+        patch.setattr("ravine.race.halving.USEFUL_STEPS", 4)
         yield
 
 
@@ -65,10 +66,10 @@ def rows(lane):
 
 def test_the_race_s_steps_are_whole_for_every_batch_size():
     plan = make_plan(TASK, **OPTIONS)
-    assert (plan.steps, {step % 4 for step in plan.evaluation_steps}) == (152, {0})
-    assert plan.notes == ("152 steps in place of 150, so that the largest batch takes a whole number of them",)
+    assert (plan.steps, {step % 4 for step in plan.evaluation_steps}) == (64, {0})
+    assert plan.notes == ("64 steps in place of 62, so that the largest batch takes a whole number of them",)
     assert make_plan(TASK, **OPTIONS | {"steps": 200}).notes == ()
-    assert make_plan(TASK, **OPTIONS | {"tune": ["weight_decay"]}).steps == 150
+    assert make_plan(TASK, **OPTIONS | {"tune": ["weight_decay"]}).steps == 62
 
 
 def test_a_pace_is_exact_where_the_race_is_evaluated():
@@ -100,13 +101,13 @@ def test_everyone_has_equal_rows_and_the_same_number_of_settings(raced):
     record, observer = raced
     whole = {rows(lane): lane.steps_done for lane in record.lanes() if lane.status == "done"}
     assert set(whole) <= {5, 10, 20, 40}
-    assert all(steps * size == 152 * 10 for size, steps in whole.items())
+    assert all(steps * size == 64 * 10 for size, steps in whole.items())
     assert sum(number for name, (number, _) in observer.stages.items() if name.startswith("tune")) == 2 * 96
     assert {name: steps for name, (_, steps) in observer.stages.items() if name.startswith("tune")} == {
-        "tune": 152,
-        "tune:5": 304,
-        "tune:20": 76,
-        "tune:40": 38,
+        "tune": 64,
+        "tune:5": 128,
+        "tune:20": 32,
+        "tune:40": 16,
     }
 
 
@@ -137,7 +138,7 @@ def test_gradients_are_counted_in_rows(raced):
 def test_a_lane_of_another_size_is_that_of_a_race_with_it(raced, tmp_path):
     record, _ = raced
     other = dataclasses.replace(TASK, batch_size=20)
-    run_race(make_plan(other, optimizers=["adam"], steps=76, seeds=1, exhaustive=True), tmp_path / "b.ravine")
+    run_race(make_plan(other, optimizers=["adam"], steps=32, seeds=1, exhaustive=True), tmp_path / "b.ravine")
     with open_record(tmp_path / "b.ravine") as alone:
         theirs = {lane.lr: alone.losses(lane.lane) for lane in alone.lanes(stage="tune")}
     ours = {lane.lr: record.losses(lane.lane) for lane in record.lanes(stage="tune", optimizer="adam") if rows(lane) == 20}
@@ -150,10 +151,10 @@ def test_the_recipe_has_the_batch_size_and_as_many_steps_as_it_takes(raced, tmp_
     record, _ = raced
     recipe = make_recipe(record, TASK)
     chosen = record.meta["recommendation"]["hypers"]["batch_size"]
-    assert (recipe.batch_size, recipe.steps * chosen) == (chosen, 1520)
+    assert (recipe.batch_size, recipe.steps * chosen) == (chosen, 640)
     assert "batch_size" not in recipe.hypers
     heading = " ".join(recipe.heading)
-    assert f"own tuned settings; 152 steps of 10 rows, or as many rows in batches of a size of its own, here {chosen}; 2 fresh" in heading
+    assert f"own tuned settings; 64 steps of 10 rows, or as many rows in batches of a size of its own, here {chosen}; 2 fresh" in heading
     assert "This holds for this model, data and number of steps." in heading
 
 
@@ -185,8 +186,8 @@ def test_a_task_without_other_sizes_has_nothing_to_tune_in_it():
 
 
 def test_a_budget_holds_for_lanes_of_every_size(tmp_path):
-    race(tmp_path / "a.ravine", budget_gradients=16_000, steps=None)
+    race(tmp_path / "a.ravine", budget_gradients=8_000, steps=None)
     with open_record(tmp_path / "a.ravine") as record:
         protocol = record.meta["protocol"]
-    assert 6_000 < protocol["budget_gradients"] <= 16_000
+    assert 3_000 < protocol["budget_gradients"] <= 8_000
     assert protocol["steps"] % 4 == 0

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from ravine.fleet import Choice, Fleet
-from ravine.race.executors import WORKER_START_S
+from ravine.race.executors import WORKER_START_S, WORTH_WORKERS_S, available_cores
 from ravine.race.halving import expected_share
 from ravine.race.outlook import outlook
 from ravine.race.plan import make_plan
@@ -48,6 +48,25 @@ def test_more_machines_take_less_until_each_lane_has_its_own():
     assert ours.seconds[-1] == pytest.approx(start + 1 + 1 + 1)
     assert plan.rungs == ()
     assert found(workers=1, exhaustive=True)[1].seconds == (24.0 + 4.0 + 12.0,), "this process alone needs no start"
+
+
+def test_one_machine_has_the_workers_that_the_race_would_start(monkeypatch):
+    plan, short = found(nodes=2, workers="auto", exhaustive=True)
+    cores = available_cores()
+    assert short.workers == (cores if WORTH_WORKERS_S < 24.0 else 1, 2 * cores)
+    monkeypatch.setattr("ravine.race.outlook.available_cores", lambda: 4)
+    monkeypatch.setattr("ravine.race.executors.available_cores", lambda: 4)
+    monkeypatch.setattr("ravine.race.executors.WORTH_WORKERS_S", 100.0)
+    alone = outlook(plan, workers="auto", nodes=2)
+    assert alone.workers == (1, 8), "a cluster's workers do everything, however short it is"
+    assert alone.seconds[0] == pytest.approx(24.0 + 4.0 + 12.0), "nothing is started"
+    assert [stage.shards[0] for stage in alone.stages] == [6, 1, 4]
+    assert outlook(plan, workers=3, nodes=2).workers == (3, 6), "as many as were asked for"
+    monkeypatch.setattr("ravine.race.executors.WORTH_WORKERS_S", 10.0)
+    started = outlook(plan, workers="auto")
+    assert started.workers == (4,)
+    # 24 lanes in 6 tiles, then 4 and 12 shared by the workers that are there.
+    assert started.seconds[0] == pytest.approx(WORKER_START_S + 1.0 + 8 + 1 + 3)
 
 
 def test_given_rates_are_not_refined_and_a_shared_one_not_tuned():

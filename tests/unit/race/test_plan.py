@@ -10,7 +10,7 @@ from torch.optim import SGD
 from ravine.base.errors import InputError, PlanError
 from ravine.race.final_seeds import DEFAULT_SEEDS
 from ravine.race.plan import DEFAULT_OPTIMIZERS, DEFAULT_STEPS, evaluation_grid, make_plan
-from ravine.rules import get
+from ravine.rules import get, names
 from ravine.tasks import load
 
 LINE = load("line")
@@ -142,3 +142,15 @@ def test_targets_come_from_plain_adamw_on_whichever_schedule():
     assert reference("sgd", "adamw+cosine", "adamw+wsd") == "adamw+cosine"
     assert reference("sgd", "adamw+cosine", "adamw") is None, "the ranking looks for the name itself"
     assert reference("sgd", "adamw+clip+cosine") is None
+
+
+def test_all_leaves_out_what_the_task_cannot_serve_and_names_it():
+    classes, numbers = load("digits"), LINE
+    everybody = make_plan(classes, optimizers=["all"])
+    assert [entrant.label for entrant in everybody.entrants] == list(names())
+    assert everybody.notes == ()
+    others = make_plan(numbers, optimizers=["all"])
+    assert [entrant.label for entrant in others.entrants] == [name for name in names() if name != "sophia_g"]
+    assert others.notes[0].startswith("without sophia_g: the task has an output of (1, 1)")
+    with pytest.raises(PlanError, match="sophia_g draws labels"):
+        make_plan(numbers, optimizers=["sgd", "sophia_g"])

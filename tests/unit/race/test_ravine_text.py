@@ -101,6 +101,12 @@ def test_a_built_in_is_loaded_by_its_name_and_the_rate_by_its_schedule():
     assert printed(code)["loss"] > 0
 
 
+def test_a_long_run_has_the_driver_of_the_trainer():
+    driver = 'driver="native" if STEPS >= 2000 else "auto"'
+    assert driver in recipe(load("line:points=50"), "adam").code(form="ravine")
+    assert driver not in recipe(load("line:points=50"), "lamb").code(form="ravine")
+
+
 def test_the_text_is_formatted(net, tmp_path):
     (tmp_path / "train.py").write_text(recipe(net, "sgd+ema", schedule="linear").code(form="ravine"))
     command = [sys.executable, "-m", "ruff", "format", "--check", "--diff", "--isolated", "--no-cache", "--line-length", "140"]

@@ -13,15 +13,16 @@ import textwrap
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 import ravine
 from ravine._api import Result, race
 from ravine.base.errors import InputError, RecordError
 from ravine.fleet import Choice, Fleet
-from ravine.race.recipe import make_recipe
+from ravine.race.recipe import how_close, make_recipe
 from ravine.records import open_record
 from ravine.rules import registry
-from ravine.tasks import load
+from ravine.tasks import Task, load
 from records_fixture import write
 
 CHAINS = ["adamw+clip+lookahead", "momentum+sam+clip_history", "muon+cautious"]
@@ -188,6 +189,7 @@ def races(folder):
     (files / "net.py").write_text(NET)
     (files / "neighbour.py").write_text("SMOOTHING = 0.1\n")
     (files / "narrow.py").write_text(NARROW)
+    (files / "words.txt").write_text("all the words that there are\n" * 40)
     modules = folder / "modules"
     modules.mkdir()
     (modules / "elsewhere.py").write_text(STEPPED)
@@ -207,6 +209,7 @@ def races(folder):
         "narrow": (f"{files}/narrow.py:mine", "adam", 0.1, "constant"),
         "layers": (f"{files}/net.py", LAYERED, 0.01, "cosine"),
         "narrows": (f"{files}/narrow.py:mine", NARROWED, 0.1, "constant"),
+        "chars": (f"chars:{files}/words.txt,layers=1,heads=1,width=8,context=8", "adam", 0.01, "constant"),
     }
     found = {}
     with pytest.MonkeyPatch.context() as patch:
@@ -272,7 +275,7 @@ def printed(scripts, folder):
     return json.loads(done.stdout)
 
 
-NAMES = ["curve", "digits", "quadratic", "mnist", "net", "stepped", "narrow"]
+NAMES = ["curve", "digits", "quadratic", "mnist", "chars", "net", "stepped", "narrow"]
 NAMES += [f"{task} {name}" for task, names in RACED.items() for name in names]
 
 
@@ -285,6 +288,22 @@ def values_of(text):
 def test_the_script_reaches_the_race_s_validation_values(name, recipes, printed):
     assert values_of(printed[name]) == pytest.approx(recipes[name].raced, rel=1e-4), printed[name]
     assert printed[name].startswith("step      0   training loss ")
+
+
+@pytest.mark.parametrize(
+    ("layers", "words"),
+    [
+        ([nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 1)], "to about three digits (a bias right before a BatchNorm"),
+        ([nn.Linear(3, 4, bias=False), nn.BatchNorm1d(4), nn.Linear(4, 1)], "up to rounding"),
+        ([nn.Linear(3, 4), nn.ReLU(), nn.BatchNorm1d(4), nn.Linear(4, 1)], "up to rounding"),
+        ([nn.Linear(3, 4), nn.LayerNorm(4), nn.Linear(4, 1)], "up to rounding"),
+    ],
+)
+def test_a_script_promises_as_much_as_it_keeps(layers, words):
+    pair = (torch.ones(8, 3), torch.ones(8, 1))
+    task = Task("layers", lambda: nn.Sequential(*layers), pair, pair, nn.functional.mse_loss)
+    assert how_close(task).startswith(words)
+    assert how_close(None) == "up to rounding"
 
 
 def test_the_values_are_the_records(races, recipes):

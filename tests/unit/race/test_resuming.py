@@ -36,11 +36,13 @@ TASK = Task("tiny", model, (X[:40], Y[:40]), (X[40:50], Y[40:50]), F.mse_loss, t
 OPTIONS = {"optimizers": ["sgd", "adam"], "steps": 12, "seeds": 2, "lrs": [0.01, 1e20]}
 
 
-@pytest.fixture(autouse=True)
-def by_hand(monkeypatch):
+@pytest.fixture(autouse=True, scope="module")
+def by_hand():
     """How lanes run is decided by the clock; here it is two at a time."""
-    monkeypatch.setattr(Fleet, "calibrate", lambda self, lanes, steps, evaluated=0: Choice("stacked", 2, "by hand", {}, 1.0))
-    monkeypatch.setattr("ravine.fleet.snapshot.COST_SHARE", 1e9)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Fleet, "calibrate", lambda self, lanes, steps, evaluated=0: Choice("stacked", 2, "by hand", {}, 1.0))
+        patch.setattr("ravine.fleet.snapshot.COST_SHARE", 1e9)
+        yield
 
 
 class Noted(Silent):
@@ -76,11 +78,9 @@ def numbers(path):
 
 
 @pytest.fixture(scope="module")
-def plain(tmp_path_factory):
+def plain(tmp_path_factory, by_hand):
     path = tmp_path_factory.mktemp("plain") / "a.ravine"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Fleet, "calibrate", lambda self, lanes, steps, evaluated=0: Choice("stacked", 2, "by hand", {}, 1.0))
-        race(path, existing="keep", snapshot_s=math.inf)
+    race(path, existing="keep", snapshot_s=math.inf)
     return numbers(path)
 
 
@@ -164,12 +164,10 @@ def test_where_there_is_no_record_the_race_begins_and_says_so(tmp_path, plain):
 
 
 @pytest.fixture(scope="module")
-def broken(tmp_path_factory):
+def broken(tmp_path_factory, by_hand):
     path = tmp_path_factory.mktemp("broken") / "a.ravine"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Fleet, "calibrate", lambda self, lanes, steps, evaluated=0: Choice("stacked", 2, "by hand", {}, 1.0))
-        with pytest.raises(KeyboardInterrupt):
-            race(path, Noted(Break(Saved, 2)))
+    with pytest.raises(KeyboardInterrupt):
+        race(path, Noted(Break(Saved, 2)))
     return path
 
 
@@ -328,14 +326,19 @@ def early(monkeypatch):
     monkeypatch.setattr("ravine.race.halving.USEFUL_STEPS", 1)
 
 
-@pytest.fixture
-def culled(early, tmp_path):
-    path = tmp_path / "culled.ravine"
-    race(path, existing="keep", snapshot_s=math.inf, **RUNGED)
-    found = numbers(path)
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory, by_hand):
+    path = tmp_path_factory.mktemp("culled") / "a.ravine"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ravine.race.halving.USEFUL_STEPS", 1)
+        race(path, existing="keep", snapshot_s=math.inf, **RUNGED)
     assert {(lane.status, lane.steps_done) for lane in lanes_of(path)} >= {("culled", 1), ("culled", 4), ("done", 12)}
-    path.unlink()
-    return found
+    return numbers(path)
+
+
+@pytest.fixture
+def culled(early, undisturbed):
+    return undisturbed
 
 
 def lanes_of(path):

@@ -1,6 +1,8 @@
 """The tuning stage as a whole: rungs, what they leave in the record, and what follows them."""
 
 import math
+from collections import Counter
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +13,8 @@ from torch.nn import functional as F
 from ravine.fleet import Choice, Fleet
 from ravine.race.plan import make_plan
 from ravine.race.running import run_race
-from ravine.race.stage import Silent
+from ravine.race.searching import Searching
+from ravine.race.stage import Silent, Trace, pace_of
 from ravine.records import open_record
 from ravine.tasks import Task
 
@@ -134,6 +137,31 @@ def test_rates_of_the_users_own_are_halved_and_not_refined(tmp_path):
     few = race(tmp_path / "b.ravine", optimizers=["sgd"], lrs=[0.1, 0.03, 0.01])
     assert {lane.status for lane in few.lanes} == {"done"}
     assert few.meta["protocol"]["search"]["rungs"] == []
+
+
+def test_a_batch_size_that_starts_slower_is_not_culled_by_another_that_starts_faster():
+    """A smaller batch takes more steps over the same rows, so at a rung every lane of it may lead, and none at the end."""
+    plan = make_plan(TASK, optimizers=["sgd"], steps=160, tune=["batch_size"], configurations=4)
+    entries = [plan.entrants[0].entry("tune", n, setting, 0) for n, setting in enumerate(plan.entrants[0].settings())]
+    grid = np.array(plan.evaluation_steps)
+    traces = {}
+    for entry in entries:
+        head_start = 1.0 / entry.row.hypers.get("batch_size", 10)
+        losses = {int(step): 2.0 - head_start - entry.row.lane / 1e4 - step / 1e6 for step in grid}
+        traces[entry.row.lane] = Trace(entry.row, {"validation": {"loss": losses}})
+    searching = Searching(plan, SimpleNamespace(traces=traces))
+    sizes = Counter(entry.row.hypers.get("batch_size", 10) for entry in entries)
+    assert len(sizes) > 1
+    for rung in plan.rungs[1:]:
+        for size in sizes:
+            own = [entry for entry in entries if entry.row.hypers.get("batch_size", 10) == size]
+            pace = pace_of(own[0].row, 10)
+            judged = searching.judge(entries, own, pace)
+            left = {entry.row.lane for entry in own}
+            for at in plan.rungs:
+                left -= set(judged(pace.own(at.step))) if at.step <= rung.step else set()
+            assert len(left) >= sizes[size] // rung.part, "of each size a part goes on"
+            assert max(entry.row.lane for entry in own) in left, "with the best of its own"
 
 
 def test_a_horizon_too_short_for_rungs_says_so(tmp_path):

@@ -126,6 +126,16 @@ def test_a_race_does_not_spend_more_than_it_may(tmp_path):
     assert cost(plan, most_share) <= 8000
 
 
+def test_both_gradients_of_a_step_are_spent_in_every_stage(tmp_path):
+    race(tmp_path / "a.ravine", budget_gradients=8000, optimizers=["sgd+sam", "adam"], seeds=2)
+    with open_record(tmp_path / "a.ravine") as record:
+        protocol, lanes = record.meta["protocol"], record.lanes()
+    assert {"tune", "refine", "final"} <= set(protocol["engine"])
+    steps = {name: sum(lane.steps_done for lane in lanes if lane.optimizer == name) for name in ("sgd+sam", "adam")}
+    assert protocol["gradients_by_optimizer"] == {"sgd+sam": 2 * steps["sgd+sam"], "adam": steps["adam"]}
+    assert protocol["budget_gradients"] == 2 * steps["sgd+sam"] + steps["adam"] <= 8000
+
+
 def test_what_a_budget_leaves_out_is_said_and_left_out(tmp_path, monkeypatch):
     monkeypatch.setattr(Spending, "_suffices", lambda self, gradients: False)
     observer = Noted()

@@ -67,6 +67,17 @@ def test_steps_are_counted_to_the_used_target():
     assert (own.entrants[0].steps_to_target.median, own.targets.name) == (80, "own")
 
 
+def test_an_interval_ends_where_the_metric_does():
+    values = np.full(len(STEPS), 2.2)
+    pair = [FinalLane("sgd", 0.1, seed, False, np.append(values[:-1], last), last) for seed, last in ((1, 0.01), (2, 0.06))]
+    free = ranking(pair).entrants[0].final
+    assert free.low < 0 < free.high, "two seeds, very wide"
+    cut = ranking(pair, bounds=(0.0, 0.2)).entrants[0].final
+    assert (cut.mean, cut.low, cut.high) == (free.mean, 0.0, 0.2)
+    turned = ranking(pair, bounds=(0.0, 1.0), higher_is_better=True).entrants[0].final
+    assert (turned.low, turned.high) == (0.0, pytest.approx(free.high))
+
+
 def test_never_reached_is_none_with_reached_below_seeds():
     found = ranking(lanes("adamw", 50), lanes("sgd", 50, 1.5))
     steps = found.entrants[1].steps_to_target
