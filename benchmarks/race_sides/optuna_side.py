@@ -47,7 +47,7 @@ def run(name, lr, steps, seed, parts, trial=None, asked=None):
 
 
 def tune(name, steps, pruner, parts):
-    """The two best rates of an optimiser's grid by final validation loss."""
+    """The two best rates of an optimiser's grid by the step they came to, then validation loss."""
     # The pruner is asked at its own rungs alone: a report costs more than a training step.
     rungs = [steps] if isinstance(pruner, optuna.pruners.NopPruner) else nearest(steps, [RUNG_SHARE, RUNG_SHARE * ETA])
 
@@ -56,8 +56,9 @@ def tune(name, steps, pruner, parts):
 
     study = optuna.create_study(sampler=optuna.samplers.GridSampler({"lr": GRIDS[name]}, seed=0), pruner=pruner)
     study.optimize(objective, n_trials=len(GRIDS[name]))
-    whole = [trial for trial in study.trials if trial.state == optuna.trial.TrialState.COMPLETE]
-    return [trial.params["lr"] for trial in sorted(whole, key=lambda trial: trial.value)][:FINAL_RATES]
+    # The protocol's final is of two rates. Optuna's pruner may leave one: the other is then the best of those that came furthest.
+    last = {trial.params["lr"]: max(trial.intermediate_values.items(), default=(0, math.inf)) for trial in study.trials}
+    return sorted((lr for lr in last if math.isfinite(last[lr][1])), key=lambda lr: (-last[lr][0], last[lr][1]))[:FINAL_RATES]
 
 
 def nearest(steps, shares):
