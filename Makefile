@@ -3,15 +3,19 @@
 #   PYTHON=python3.12      the Python that makes the virtual environment
 #   PIP_FLAGS='...'        more options for pip, such as the index that holds a CPU build of torch
 #   ARGS='...'             more options for pytest, such as `make test ARGS='-k lion'`
+#   WORKERS=0              processes that share the tests: as many as cores, 4 at most, if left out; none of its own if 0
 
 PYTHON ?= python3
 PIP_FLAGS ?=
 ARGS ?=
+WORKERS ?= logical
 
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ORACLES := $(VENV)/.oracles
+# A file's tests stay together, for they share what they prepare; in their usual order, which has the longest files first.
+PYTEST = $(BIN)/python -m pytest --numprocesses=$(WORKERS) --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 INSTALL = $(BIN)/python -m pip install --disable-pip-version-check --quiet $(PIP_FLAGS) -c constraints.txt
 
 # Two threads on two busy cores can be hundreds of times slower than one.
@@ -47,10 +51,10 @@ race: $(READY) ## race six optimisers on real handwritten digits: digits.ravine 
 	$(BIN)/ravine race digits --optimizers sgd,momentum,rmsprop,adam,adamw,lion --seeds 5 --out digits.ravine --force --figure
 
 test: $(READY) ## the default tests; what a machine lacks is skipped, with the reason
-	$(BIN)/python -m pytest $(ARGS)
+	$(PYTEST) $(ARGS)
 
 test-all: $(READY) ## the default tests and the slow ones
-	$(BIN)/python -m pytest --slow $(ARGS)
+	$(PYTEST) --slow $(ARGS)
 
 lint: $(READY) ## ruff, its formatter and the import contracts
 	$(BIN)/ruff check .

@@ -2,12 +2,15 @@
 
 import importlib.util
 import shutil
+import signal
 
 import hypothesis
 import pytest
 import torch
 
 torch.set_num_threads(1)
+# A shell starts what it runs in the background with Ctrl-C ignored, and so would every process that a test starts.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 hypothesis.settings.register_profile("ravine", deadline=None, max_examples=30, derandomize=True, database=None)
 hypothesis.settings.load_profile("ravine")
 

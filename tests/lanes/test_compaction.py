@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from lane_models import HELD, Run, fleet, lanes
+from lane_models import HELD, Run, lanes
 from lane_models import STEPS as STEPS_OF_A_RUN
+from lane_models import shared_fleet as fleet
 from ravine.fleet import Choice, compaction
 from ravine.fleet.compaction import Compactor, sizes
 

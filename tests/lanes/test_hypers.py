@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from lane_models import BATCH, LOOP, RACE_SEED, ROWS, STACKED, TOLERANCE, Run, fleet, gap, lanes, task
+from lane_models import BATCH, LOOP, RACE_SEED, ROWS, STACKED, TOLERANCE, Run, gap, lanes, task
+from lane_models import shared_fleet as fleet
 from ravine import optim
 from ravine.base._seeds import derive
 from ravine.fleet import Choice

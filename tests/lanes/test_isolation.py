@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from lane_models import LOOP, STACKED, TOLERANCE, Run, buffers, fleet, gap, lanes, slots
+from lane_models import LOOP, STACKED, TOLERANCE, Run, buffers, gap, lanes, slots
+from lane_models import shared_fleet as fleet
 
 DTYPES = [torch.float32, torch.float64]
 HEALTHY = (("adam", {"lr": 0.01}), ("adam", {"lr": 0.02}), ("sgd", {"lr": 0.1}), ("momentum", {"lr": 0.02}))

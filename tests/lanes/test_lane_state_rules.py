@@ -1,13 +1,11 @@
 """Rules with a state of the whole lane, an average or the curvature: loop = stack = a plain loop around the drop-in class, in float64."""
 
-import functools
-
 import numpy as np
 import pytest
 import torch
 
 from lane_models import BATCH, LOOP, RACE_SEED, STACKED, lanes
-from lane_models import fleet as new_fleet
+from lane_models import shared_fleet as fleet
 from ravine import optim
 from ravine.base._seeds import derive
 from ravine.fleet.curvature import SampledLoss, _noise, signs
@@ -23,7 +21,6 @@ RULES = {
     "sophia_g": ((0.003, 0.01), {"rho": 1.0}),
     "sophia_h": ((0.003, 0.01), {"rho": 1.0}),
 }
-fleet = functools.cache(new_fleet)
 every_rule = pytest.mark.parametrize("name", RULES)
 
 

@@ -1,7 +1,5 @@
 """Save, restore, go on = never stopped, by the bit: for every rule, every kind of tile, and models with state of their own."""
 
-import functools
-
 import pytest
 import torch
 from torch import nn
@@ -9,14 +7,12 @@ from torch.nn import functional as F
 
 from cases import CASES
 from lane_models import LOOP, MIXED, STACKED, lanes
-from lane_models import fleet as new_fleet
+from lane_models import shared_fleet as fleet
 from ravine.fleet import Evaluations, Fleet, Past, Saved, Snapshots
 from ravine.tasks import Task
 
 STEPS, HALF = 20, 9
 MODES = [STACKED, LOOP]
-# One a model: probing it takes longer than the few steps of a test.
-fleet = functools.cache(new_fleet)
 
 
 def through_a_file(saved, folder):

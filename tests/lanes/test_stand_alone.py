@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from lane_models import BATCH, HELD, LOOP, RACE_SEED, ROWS, STACKED, TOLERANCE, Run, fleet, gap, lanes, task
+from lane_models import BATCH, HELD, LOOP, RACE_SEED, ROWS, STACKED, TOLERANCE, Run, gap, lanes, task
+from lane_models import shared_fleet as fleet
 from ravine import optim
 from ravine.base._seeds import derive
 from ravine.schedules import create

@@ -5,7 +5,8 @@ import copy
 import pytest
 import torch
 
-from lane_models import BATCH, COMPILED, LOOP, RACE_SEED, STACKED, Run, fleet, gap, lanes
+from lane_models import BATCH, COMPILED, LOOP, RACE_SEED, STACKED, Run, gap, lanes
+from lane_models import shared_fleet as fleet
 from ravine import optim
 from ravine.base._seeds import derive
 from ravine.fleet import Choice, Lane

@@ -33,6 +33,8 @@ OPTIONS = [
 ]
 every_row = pytest.mark.parametrize("case", ROWS, ids=lambda case: case.id)
 every_option = pytest.mark.parametrize(("dtype", "options"), OPTIONS)
+COMPILED = {"8-bit state", "stochastic", "kahan, 8-bit state"}
+"""Options that are compiled by default; every other takes seconds more."""
 
 
 def test_all_element_rules_are_here():
@@ -98,7 +100,10 @@ def test_compact_state_and_weights_stay_near_float32(case, dtype, options):
     assert apart <= 0.15 * way + rounding
 
 
-@every_option
+@pytest.mark.parametrize(
+    ("dtype", "options"),
+    [pytest.param(*one.values, id=one.id, marks=() if one.id in COMPILED else pytest.mark.slow) for one in OPTIONS],
+)
 @pytest.mark.compile
 def test_compiled_stays_within_rounding_and_never_recompiles(dtype, options):
     case = next(case for case in CASES if case.id == "adamw")

@@ -6,6 +6,7 @@ import torch
 from ravine import optim
 from ravine.base.errors import InputError, UnknownNameError
 from ravine.optim import creating
+from ravine.optim.creating import NATIVE_STEPS, driver_for
 from ravine.rules import REGISTRY
 
 
@@ -65,3 +66,13 @@ def test_create_offers_the_nearest_name():
         optim.create("addam", [leaf()])
     with pytest.raises(UnknownNameError, match="no setting of 'lion' is called 'beta'; did you mean"):
         optim.create("lion", [leaf()], beta=0.1)
+
+
+@pytest.mark.parametrize("name", ["adamw", "adamw+clip", "lion"])
+def test_the_driver_of_a_whole_training(name):
+    assert [driver_for(name, steps) for steps in (1, NATIVE_STEPS - 1, NATIVE_STEPS)] == ["auto", "auto", "native"]
+
+
+@pytest.mark.parametrize("name", ["muon", "lamb", "adafactor"])
+def test_rules_of_whole_tensors_have_a_function_a_shape_which_is_built_too_long(name):
+    assert driver_for(name, 10**6) == "auto"

@@ -159,11 +159,11 @@ def test_an_unfinished_race_says_so_above_everything_else(tmp_path):
         ("failed", "ended with an error"),
     ):
         path = tmp_path / f"{status}.ravine"
-        records_fixture.write(path, optimizers=("sgd", "adam"), seeds=2, status=status)
+        records_fixture.write(path, optimizers=("sgd",), seeds=1, status=status)
         with open_record(path) as opened:
             text = page(opened)
         assert re.search(rf'<header>\n<p class="warning">Partial: this race [^<]*{words}', text)
-        assert "26 of the 26 lanes planned so far had ended" in text
+        assert "11 of the 11 lanes planned so far had ended" in text
 
 
 @pytest.mark.parametrize(
