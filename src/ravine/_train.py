@@ -1,6 +1,7 @@
 """The public function behind `ravine.train`; it joins the layers below and holds no logic of its own."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -28,6 +29,7 @@ def train(
     lr: float | None = None,
     hypers: Mapping[str, Any] | None = None,
     schedule: Any = None,
+    snapshots: int | None = None,
     warmup: int | float | None = None,
     clip: float | None = None,
     precision: str | None = None,
@@ -46,7 +48,9 @@ def train(
     force: bool = False,
     resume: bool = False,
     save_s: float = 30.0,
+    log: str | Sequence[str] | None = None,
     observer: Any = None,
+    strategy: str | None = None,
 ) -> "Trained":
     """Train a model: by the recipe of a race, or with AdamW, a warm-up and a cosine.
 
@@ -64,7 +68,11 @@ def train(
         optimizer: a registry name, or a function of the model that returns an optimizer.
         lr: peak rate.
         hypers: other hypers of the optimiser, such as {"weight_decay": 0.1}.
-        schedule: registry name, or a schedule of `ravine.schedules`.
+        schedule: registry name, with settings such as "cosine:floor=0.1", or a schedule of `ravine.schedules`; "plateau"
+            looks at the monitored metric. Or a mapping of these by key of the param groups, such as {"lr": "one_cycle",
+            "momentum": "one_cycle"}; or a list of mappings, one a group.
+        snapshots: train in so many cycles of a cosine with warm restarts, keep the weights at the end of each, and
+            measure their mean prediction besides the last model's.
         warmup: steps of linear warm-up, or a share of all below 1.
         clip: largest norm of all gradients together; 0 for no clipping.
         precision: "fp32", "bf16" or "fp16" (autocast), "pure_bf16", or "auto": bf16 where a GPU computes in it, else fp32.
@@ -83,7 +91,10 @@ def train(
         force: replace a training in `out`.
         resume: go on with the one in `out`, if there is one, and end with the bits that it would have had.
         save_s: seconds between two checkpoints.
-        observer: told of everything as it happens (`ravine.trainer.Observer`).
+        log: "tensorboard", "mlflow" or "wandb" (offline), or several; "tensorboard:FOLDER" writes to a folder of its own
+            instead of one in `out`.
+        observer: told of everything as it happens (`ravine.trainer.Observer`), in the first process.
+        strategy: under torchrun, how the model lies over the processes: "ddp", "fsdp" or "zero1"; ddp if None.
 
     Returns:
         the `ravine.trainer.Trained`, with the model, its metrics and its history.
@@ -98,13 +109,32 @@ def train(
         >>> trained.step, sorted(trained.metrics)
         (20, ['test', 'validation'])
     """
-    given = dict(locals())
+    return _trained(dict(locals()))
+
+
+def _trained(given: Mapping[str, Any]) -> "Trained":
+    """What `train` returns, from everything that it was given, by name."""
     from ravine.trainer import Options
+    from ravine.trainer.distributed import joined
     from ravine.trainer.starting import begin
 
-    loaded, found = _task_and_recipe(task, recipe)
-    options = Options(**{field.name: given[field.name] for field in fields(Options)})
-    return begin(loaded, options, found, place=_place(out, force=force, resume=resume), save_s=save_s, observer=observer)
+    with joined(given["strategy"], given["device"]) as processes:
+        with processes.together():
+            task, recipe = _task_and_recipe(given["task"], given["recipe"])
+            options = Options(**{field.name: given[field.name] for field in fields(Options)})
+            place = _place(given["out"], force=given["force"], resume=given["resume"])
+        log = given["log"] if processes.is_first else None
+        with _logged(log, task.name, None if place is None else place[0], given["observer"]) as tell:
+            return begin(task, options, recipe, place=place, save_s=given["save_s"], observer=tell, processes=processes)
+
+
+def _logged(log: Any, name: str, out: Path | None, observer: Any) -> AbstractContextManager[Any]:
+    """The observer, in front of the trackers that were asked for."""
+    if not log:
+        return nullcontext(observer)
+    from ravine.report.training_log import logged
+
+    return logged(log, name, out, observer)
 
 
 def _place(out: str | Path | None, *, force: bool, resume: bool) -> tuple[Path, Literal["keep", "replace", "resume"]] | None:
@@ -120,13 +150,14 @@ def _place(out: str | Path | None, *, force: bool, resume: bool) -> tuple[Path, 
 
 def _task_and_recipe(task: Task | str, recipe: Any) -> tuple[Task, Any]:
     """The task, loaded, and the recipe, read from its record where a path was given."""
-    from ravine.race.recipe import make_recipe
     from ravine.tasks import load
 
     loaded = load(task) if isinstance(task, str) else task
     if isinstance(recipe, Result):
         recipe = recipe.path
     if isinstance(recipe, str | Path):
+        from ravine.race.recipe import make_recipe
+
         with open_record(recipe) as record:
             recipe = make_recipe(record, loaded)
     return loaded, recipe

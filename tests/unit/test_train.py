@@ -1,6 +1,8 @@
 """`ravine.train`: tasks by name, recipes by record, result or value."""
 
 import inspect
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -38,6 +40,15 @@ def test_a_recipe_comes_as_value_result_or_path(result):
     one, other, third = (ravine.train("digits", recipe, steps=5) for recipe in (result.recipe(), result, str(result.path)))
     assert one.history == other.history == third.history
     assert one.history != ravine.train("digits", steps=5).history
+
+
+@pytest.mark.slow  # a process of its own
+def test_what_takes_seconds_to_import_is_left_alone(tmp_path):
+    """torch's compiler, which the base class of its optimizers imports, and what draws figures."""
+    code = f"import sys, ravine; ravine.train('line', steps=3, out={str(tmp_path)!r}); print([m for m in sys.argv[1:] if m in sys.modules])"
+    command = [sys.executable, "-c", code, "torch._dynamo", "sympy", "matplotlib", "ravine.race"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_every_option_is_a_keyword():

@@ -8,6 +8,7 @@ import typer
 from ravine.cli import _values
 
 Text = Annotated[str, typer.Argument(metavar="TASK", help="Built-in name (`ravine tasks`), file.py, file.py:name or package.module:name.")]
+TextFile = Annotated[Path | None, typer.Option(metavar="FILE", help="The text that chars learns; else Python's standard library.")]
 Recipe = Annotated[Path | None, typer.Option(metavar="FILE.ravine", help="Record of a race; train as its winner did.")]
 Steps = Annotated[int | None, typer.Option(metavar="N", parser=_values.whole_number, help="Optimiser steps; else the recipe's, or 1000.")]
 Epochs = Annotated[float | None, typer.Option(metavar="N", parser=_values.number, help="Passes over the training data, not --steps.")]
@@ -20,7 +21,17 @@ Accumulate = Annotated[
 Optimizer = Annotated[str | None, typer.Option(metavar="NAME", help="See `ravine optimizers`; else the recipe's, or adamw.")]
 Rate = Annotated[float | None, typer.Option(metavar="X", parser=_values.number, help="Peak learning rate.")]
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A hyper, such as weight_decay=0.05; repeatable.")]
-Schedule = Annotated[str | None, typer.Option(metavar="NAME", help="See `ravine schedules`; else the recipe's, or cosine.")]
+Schedule = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="[KEY=]NAME[:A=X]",
+        help="See `ravine schedules`, and plateau; with KEY= of another hyper, repeatable; else the recipe's, or cosine.",
+    ),
+]
+Snapshots = Annotated[
+    int | None,
+    typer.Option(metavar="N", parser=_values.whole_number, help="N cosine cycles; the weights at their ends predict together, too."),
+]
 Warmup = Annotated[
     float | None,
     typer.Option(metavar="N|SHARE", parser=_values.number, help="Steps of warm-up or their share; else the recipe's, or 0.03."),
@@ -56,6 +67,13 @@ Out = Annotated[Path | None, typer.Option(metavar="DIR", help="Checkpoints and w
 Force = Annotated[bool, typer.Option("--force", help="Replace the training at --out.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with the training at --out, or the latest here, if there is one.")]
 SaveEvery = Annotated[float, typer.Option(metavar="S", parser=_values.number, help="Seconds between two checkpoints.")]
+Log = Annotated[
+    list[str] | None,
+    typer.Option(metavar="TRACKER[:DIR]", help="tensorboard, mlflow or wandb (offline), in --out unless told; repeatable."),
+]
+Strategy = Annotated[
+    str | None, typer.Option(metavar="auto|ddp|fsdp|zero1", help="Under torchrun: how the model lies over the processes; auto: ddp.")
+]
 Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Where it runs.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the outcome as JSON (schema 1), and nothing else, on the standard output.")]
 Quiet = Annotated[bool, typer.Option("--quiet", help="No progress and no messages but errors.")]

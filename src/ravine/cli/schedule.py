@@ -76,7 +76,9 @@ def _check(*, csv: bool, as_json: bool, plot: Path | None, force: bool) -> None:
 
 
 def _number_or_share(text: str) -> int | float:
-    value = _read(text)
+    from ravine.schedules.reading import plain_value
+
+    value = plain_value(text)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise InputError(f"--warmup {text}: must be a whole number of steps or a share below 1. Give one such as 50 or 0.05.", given=text)
     return value
@@ -92,6 +94,8 @@ def _listed(name: str) -> list[str]:
 
 def _settings(given: list[str], listed: list[str]) -> dict[str, Any]:
     """Settings by name; values as numbers, truth values or lists where they read so."""
+    from ravine.schedules.reading import plain_value
+
     found: dict[str, Any] = {}
     for text in given:
         name, equals, value = text.partition("=")
@@ -101,21 +105,6 @@ def _settings(given: list[str], listed: list[str]) -> dict[str, Any]:
             raise InputError(f"--set {text}: this has an option of its own. Give --{name} {value}.", given=text)
         if name in found:
             raise InputError(f"--set {name} was given twice. Give it once.", given=text)
-        read = _read(value)
+        read = plain_value(value)
         found[name] = (read,) if name in listed and not isinstance(read, tuple) else read
     return found
-
-
-def _read(text: str) -> Any:
-    """A text as what it looks like: number, truth value, list of them separated by commas, or itself."""
-    if "," in text:
-        return tuple(_read(part) for part in text.split(",") if part.strip())
-    words = {"true": True, "false": False, "none": None}
-    if text.strip().lower() in words:
-        return words[text.strip().lower()]
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text.strip()

@@ -6,18 +6,20 @@ import json
 import math
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
-from ravine.base.errors import InputError
+from ravine.base.errors import InputError, RavineError
 from ravine.cli import _train_options, _values
 from ravine.cli._racing import Interrupted
 
 if TYPE_CHECKING:
+    from ravine.tasks import Task
     from ravine.trainer import Trained
+    from ravine.trainer.distributed import Processes
 
 SUFFIX = "-trained"
 """Behind the task's name: the folder, where none is named."""
@@ -26,6 +28,7 @@ SUFFIX = "-trained"
 def train(
     task: _train_options.Text,
     *,
+    text: _train_options.TextFile = None,
     recipe: _train_options.Recipe = None,
     steps: _train_options.Steps = None,
     epochs: _train_options.Epochs = None,
@@ -35,6 +38,7 @@ def train(
     lr: _train_options.Rate = None,
     hypers: _train_options.Set = None,
     schedule: _train_options.Schedule = None,
+    snapshots: _train_options.Snapshots = None,
     warmup: _train_options.Warmup = None,
     clip: _train_options.Clip = None,
     precision: _train_options.Precision = None,
@@ -52,6 +56,8 @@ def train(
     force: _train_options.Force = False,
     resume: _train_options.Resume = False,
     save_every: _train_options.SaveEvery = 30.0,
+    log: _train_options.Log = None,
+    strategy: _train_options.Strategy = None,
     device: _train_options.Device = "auto",
     as_json: _train_options.Json = False,
     quiet: _train_options.Quiet = False,
@@ -61,20 +67,37 @@ def train(
     Without --recipe: adamw with decay on weights only, a warm-up and a cosine, gradients clipped to a norm of 1.
 
     SIGTERM saves and exits with status 0, Ctrl-C saves and exits with 130; --resume goes on, with the same bits.
+
+    Several processes train one model: torchrun --nproc-per-node 2 -m ravine train TASK. The first one prints and writes.
     """
-    options = _read(dict(locals()))
-    # What the user's own code prints is a message; results alone go to the standard output.
-    with contextlib.redirect_stdout(sys.stderr):
-        trained = _run(task, recipe, out, quiet=quiet, **options)
-    _show(trained, as_json=as_json, quiet=quiet)
+    _train(dict(locals()))
+
+
+def _train(given: Mapping[str, Any]) -> None:
+    """Train with everything that the command was given, by name, and print what came of it."""
+    options, quiet = _read(given), given["quiet"]
+    from ravine.trainer.distributed import joined
+
+    with _one_voice(), joined(given["strategy"], given["device"]) as processes:
+        # What the user's own code prints is a message; results alone go to the standard output.
+        with contextlib.redirect_stdout(sys.stderr):
+            task = lambda: _task(given["task"], given["text"])  # noqa: E731 - read once every process is there
+            trained = _run(task, given["recipe"], given["out"], processes=processes, quiet=quiet, **options)
+        if processes.is_first:
+            _show(trained, as_json=given["as_json"], quiet=quiet)
 
 
 def _read(given: Mapping[str, Any]) -> dict[str, Any]:
     """Options as `ravine.train` takes them, of those that are named alike."""
     if given["force"] and given["out"] is None:
         raise InputError("--force has no effect without --out, since the folder's name is then a free one. Leave it out, or give --out.")
-    own = {name: value for name, value in given.items() if name not in ("task", "recipe", "out", "as_json", "quiet", "save_every")}
-    read = {"hypers": _hypers(given["hypers"]), "warmup": _length(given["warmup"]), "recompute": _values.names(given["recompute"])}
+    own = {name: value for name, value in given.items() if name not in ("task", "text", "recipe", "out", "as_json", "quiet", "save_every")}
+    read: dict[str, Any] = {
+        "hypers": _hypers(given["hypers"]),
+        "schedule": _schedule(given["schedule"]),
+        "warmup": _length(given["warmup"]),
+        "recompute": _values.names(given["recompute"]),
+    }
     return own | read | {"save_s": given["save_every"]}
 
 
@@ -87,20 +110,60 @@ def _show(trained: "Trained", *, as_json: bool, quiet: bool) -> None:
         typer.echo(f"folder  {trained.folder}", err=as_json)
 
 
-def _run(text: str, recipe: Path | None, out: Path | None, *, quiet: bool, **options: Any) -> "Trained":
+def _task(name: str, text: Path | None) -> "Task":
+    """The task, of a text of the user's where one is given."""
+    from ravine.tasks import REGISTRY, create, load
+    from ravine.tasks.registry import parse_options
+
+    if text is None:
+        return load(name)
+    builtin, colon, options = name.partition(":")
+    if builtin not in REGISTRY or "text" not in (option.name for option in REGISTRY[builtin].options):
+        raise InputError(f"--text {text} with {name}: it is for chars only. Leave it out, or train chars.", given=text)
+    given = parse_options(builtin, options) if colon else {}
+    if "text" in given:
+        raise InputError(f"--text {text} with {name}: the text is given twice. Leave one out.", given=text)
+    return create(builtin, {**given, "text": str(text)})
+
+
+@contextlib.contextmanager
+def _one_voice() -> Iterator[None]:
+    """A block whose errors only one of several processes tells; the others end with its status."""
+    from ravine.trainer.distributed import is_told_elsewhere
+
+    try:
+        yield
+    except RavineError as error:
+        if is_told_elsewhere(error):
+            raise typer.Exit(2) from error
+        raise
+    except Interrupted as error:
+        if is_told_elsewhere(error):
+            raise typer.Exit(130) from error
+        raise
+
+
+def _run(
+    load: Callable[[], "Task"], recipe: Path | None, out: Path | None, *, processes: "Processes", quiet: bool, **options: Any
+) -> "Trained":
     import ravine
     from ravine.cli.train_progress import watching
-    from ravine.tasks import load
+    from ravine.trainer.distributed import TOLD
 
-    task = load(text)
-    folder = _folder(task.name, resume=options["resume"]) if out is None else out
+    with processes.together():
+        task = load()
+    # Asked of the first process alone: what it makes there would be taken to be another training's by the others.
+    folder = processes.on_first(lambda: _folder(task.name, resume=options["resume"])) if out is None else out
     try:
-        with watching(quiet=quiet) as observer:
+        with watching(quiet=quiet or not processes.is_first) as observer:
             return ravine.train(task, recipe, out=folder, observer=observer, **options)
     except KeyboardInterrupt as error:
         begun = any(folder.glob("checkpoint-*")) if folder.is_dir() else False
         kept = f"{folder} holds what was done, and the same command with --resume goes on"
-        raise Interrupted(f"interrupted; {kept if begun else 'the training had not begun, and nothing was saved'}.") from error
+        told = Interrupted(f"interrupted; {kept if begun else 'the training had not begun, and nothing was saved'}.")
+        if not processes.is_first:
+            told.add_note(TOLD)
+        raise told from error
 
 
 def _folder(name: str, *, resume: bool) -> Path:
@@ -126,6 +189,21 @@ def _hypers(given: Sequence[str] | None) -> dict[str, Any] | None:
     return found or None
 
 
+def _schedule(given: Sequence[str] | None) -> str | dict[str, str] | None:
+    """Schedules by key from KEY=NAME:SETTING=VALUE; without a key it is the rate's."""
+    found = dict[str, str]()
+    for text in given or ():
+        head = text.partition(":")[0]
+        key, equals, _ = head.partition("=")
+        key, name = (key.strip(), text.partition("=")[2].strip()) if equals else ("lr", text.strip())
+        if not key or not name:
+            raise InputError(f"--schedule {text}: must be NAME or KEY=NAME. Write it like cosine or weight_decay=linear.", given=text)
+        if key in found:
+            raise InputError(f"--schedule {text}: {key} has one already. Give one for each key.", given=text)
+        found[key] = name
+    return found.get("lr") if set(found) <= {"lr"} else found
+
+
 def _length(given: float | None) -> int | float | None:
     """Steps as a whole number, a share as it is."""
     return int(given) if given is not None and given == int(given) else given
@@ -138,11 +216,21 @@ def outcome(trained: "Trained") -> dict[str, Any]:
         "steps": trained.step,
         "reason": trained.reason,
         "metrics": {split: _finite(values) for split, values in trained.metrics.items()},
+        **_ensemble(trained),
         "best": {"step": trained.best_step, "metric": trained.settings.monitor, "value": trained.best},
         "evaluations": [_finite(values) for values in trained.history.evaluations],
         "settings": trained.settings.described(),
         "folder": str(trained.folder),
     }
+
+
+def _ensemble(trained: "Trained") -> dict[str, Any]:
+    """What the snapshots reach, where there are any."""
+    found = trained.ensemble
+    if found is None:
+        return {}
+    metrics = {split: _finite(values) for split, values in found.metrics.items()}
+    return {"ensemble": {"snapshots": list(found.steps), "prediction": found.prediction, "metrics": metrics}}
 
 
 def _finite(values: Any) -> dict[str, Any]:
@@ -152,7 +240,12 @@ def _finite(values: Any) -> dict[str, Any]:
 def table(trained: "Trained") -> str:
     """Metrics of every split, and which evaluation was the best."""
     names = list(next(iter(trained.metrics.values())))
-    rows = [["", *names], *([split, *(f"{values[name]:.4g}" for name in names)] for split, values in trained.metrics.items())]
+    together = {} if trained.ensemble is None else trained.ensemble.metrics
+    measured = {
+        **trained.metrics,
+        **{f"{split}, {len(trained.settings.snapshots)} snapshots": values for split, values in together.items()},
+    }
+    rows = [["", *names], *([split, *(f"{values[name]:.4g}" for name in names)] for split, values in measured.items())]
     widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
     lines = [
         "  ".join([row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]) for row in rows
@@ -160,4 +253,7 @@ def table(trained: "Trained") -> str:
     of = "the best weights" if trained.settings.patience is not None else "the last weights"
     best = "" if trained.best is None else f"; best {trained.settings.monitor} {trained.best:.4g} at step {trained.best_step:,}"
     ended = "patience ran out" if trained.reason == "patience" else "done"
+    if trained.ensemble is not None:
+        steps = ", ".join(f"{step:,}" for step in trained.ensemble.steps)
+        lines.append(f"snapshots at steps {steps}: their prediction is the {trained.ensemble.prediction}")
     return "\n".join([*lines, f"{ended} after {trained.step:,} steps, measured at {of}{best}"])

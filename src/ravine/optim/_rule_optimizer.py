@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self, Unpack, cast
+from typing import Any, ClassVar, Self, Unpack
 
 import torch
 from torch import Tensor
@@ -13,18 +13,13 @@ from torch.optim.optimizer import ParamsT, StateDict
 
 from ravine.base.errors import InputError
 from ravine.optim import _narrow, _native_whole, _settings, _standing_whole, _state, _storage, rounding
+from ravine.optim._compiler import uncompiled, unswitched
 from ravine.optim._drivers import compute_dtype
 from ravine.optim._standing import PATIENCE, Standing, bind
 from ravine.optim._standing_whole import StandingGroup
 from ravine.optim._storage import StateOptions, Storage
 from ravine.rules._rule import Rule, State
 from ravine.rules._step import Part, Symbols, survey
-
-
-def _uncompiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Out of `torch.compile`, which would specialise on step counts; torch's own optimizers use the same switch."""
-    switch: Any = vars(torch)["_disable_dynamo"]
-    return cast(Callable[..., Any], switch(function))
 
 
 @dataclass(slots=True)
@@ -124,9 +119,9 @@ class RuleOptimizer(torch.optim.Optimizer):
             where = f"{type(self).__name__}, group {index}"
             _settings.refuse_misspelt(self.rule, param_group, where=where)
             _settings.check_group(self.rule, self.defaults | param_group, where=where)
-        super().add_param_group(param_group)
+        unswitched(super().add_param_group)(param_group)
 
-    @_uncompiled
+    @uncompiled
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update every parameter that has a gradient.
 
@@ -182,7 +177,7 @@ class RuleOptimizer(torch.optim.Optimizer):
 
     def state_dict(self) -> StateDict:
         """Settings and state under torch's keys, and the rule's name, by which another class refuses them."""
-        return {**super().state_dict(), "rule": self.rule.name}
+        return {**unswitched(super().state_dict)(), "rule": self.rule.name}
 
     def load_state_dict(self, state_dict: StateDict) -> None:
         """Take over settings and state saved by this class or by its namesake in `torch.optim`.

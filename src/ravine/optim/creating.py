@@ -27,6 +27,9 @@ CLASSES: Mapping[type[Rule], type[RuleOptimizer]] = MappingProxyType(
 )
 """The drop-in class of every rule."""
 
+NATIVE_STEPS = 2000
+"""Steps from which on a rule's own code pays for the seconds that building it takes, once a machine."""
+
 
 def create(name: str, params: ParamsT, **settings: Any) -> RuleOptimizer:
     """The optimizer registered as `name`, with its presets.
@@ -61,3 +64,16 @@ def create(name: str, params: ParamsT, **settings: Any) -> RuleOptimizer:
     presets = _settings.defaults(entry.rule, by_symbol)
     everything = presets | dict(entry.flags) | settings
     return Wrapped(params, name, **everything) if kind is Wrapped else kind(params, **kind.constructor_settings(everything))
+
+
+def driver_for(name: str, steps: int) -> str:
+    """The driver of a whole training: "native" for rules of single elements, whose code serves any shapes, where it is long enough.
+
+    Args:
+        name: a registry name, with or without wrappers.
+        steps: of the training.
+
+    Raises:
+        UnknownNameError: no such optimizer.
+    """
+    return "native" if steps >= NATIVE_STEPS and get(name).rule.granularity == "element" else "auto"

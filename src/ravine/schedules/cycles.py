@@ -68,6 +68,26 @@ class CosineRestarts(Schedule):
         """See `Schedule`."""
         return self.t_0 is None
 
+    def ends(self, horizon: int | None = None) -> tuple[int, ...]:
+        """Steps taken when a cycle ends, of every cycle that ends within the horizon.
+
+        Raises:
+            InputError: no horizon.
+
+        Example:
+            >>> CosineRestarts(t_0=2, t_mult=2).ends(10), CosineRestarts(cycles=2, t_mult=1).warmup(2).ends(10)
+            ((2, 6), (6, 10))
+        """
+        total = self.horizon if self.horizon is not None else horizon
+        if total is None:
+            raise InputError(f"{self!r} has no horizon: it must know the number of steps. Give horizon=.")
+        way = self._way(total)
+        length = total - way.warmup
+        found = self._filling(length) if self.t_0 is None else [self.t_0]
+        while self.t_0 is not None and found[-1] < length:
+            found.append(found[-1] + self.t_0 * self.t_mult ** len(found))
+        return tuple(way.warmup + end for end in found if end <= length)
+
     def after(self, step: Any, way: Way) -> Any:
         """See `Schedule`."""
         into, length = self._filled(step, way) if self.t_0 is None else self._endless(step, self.t_0, way)
@@ -76,12 +96,16 @@ class CosineRestarts(Schedule):
     def _filled(self, step: Any, way: Way) -> tuple[Any, Any]:
         """Steps into the cycle and its length, where a number of cycles fills the way."""
         assert way.length is not None, "needs a horizon"
-        sizes = [self.t_mult**place for place in range(self.cycles or CYCLES)]
-        ends = [round(way.length * (sum(sizes[: place + 1]) / sum(sizes))) for place in range(len(sizes))]
-        # Over fewer steps than cycles, some cycles have none and are left out.
-        bounds = np.array(sorted({0, *ends}))
+        bounds = np.array([0, *self._filling(way.length)])
         place = np.searchsorted(bounds[1:-1], step, side="right")
         return step - bounds[place], bounds[place + 1] - bounds[place]
+
+    def _filling(self, length: int) -> list[int]:
+        """Where the cycles end that fill so many steps."""
+        sizes = [self.t_mult**place for place in range(self.cycles or CYCLES)]
+        ends = [round(length * (sum(sizes[: place + 1]) / sum(sizes))) for place in range(len(sizes))]
+        # Over fewer steps than cycles, some cycles have none and are left out.
+        return sorted({*ends} - {0})
 
     def _endless(self, step: Any, first: int, way: Way) -> tuple[Any, Any]:
         """The same from the first cycle's length, in whole numbers: a logarithm would round at the restarts."""

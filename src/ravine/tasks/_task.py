@@ -86,6 +86,7 @@ class Task:
         batch_size: rows of a step; None, or more than there are: all of them. 64, or the DataLoader's, if not given.
         rank_by: "loss", or the metric that ranks.
         sources: the task as source text.
+        notes: JSON values that are kept beside trained weights, such as a vocabulary.
         description: one line for people.
 
     Raises:
@@ -112,11 +113,13 @@ class Task:
     rank_by: str = field(default="loss", kw_only=True)
     reference: str | None = field(default=None, init=False)
     sources: Sources | None = field(default=None, kw_only=True)
+    notes: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
     description: str = field(default="", kw_only=True)
 
     def __post_init__(self) -> None:
         checking.check_parts(self)
         object.__setattr__(self, "metrics", MappingProxyType(dict(self.metrics or {})))
+        object.__setattr__(self, "notes", checking.as_json(self.notes, self.name))
         if "loss" in self.metrics:
             raise TaskError(f"task {self.name!r}: 'loss' is always recorded and cannot name a metric. Choose another name.")
         if self.rank_by not in ("loss", *self.metrics):

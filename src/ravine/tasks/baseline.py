@@ -20,7 +20,8 @@ def baseline_loss(loss: Any, target: Any) -> float | None:
         binary          H = -p ln p - (1 - p) ln(1 - p)     p the share of ones, averaged over outputs
 
     Args:
-        loss: a function of `torch.nn.functional` or a module of `torch.nn` with its default settings.
+        loss: a function of `torch.nn.functional`, a module of `torch.nn` with its default settings, or a function with the
+            attribute `is_cross_entropy = True`.
         target: the targets of the training split.
 
     Returns:
@@ -28,8 +29,9 @@ def baseline_loss(loss: Any, target: Any) -> float | None:
     """
     if not isinstance(target, torch.Tensor) or not _has_default_settings(loss):
         return None
+    is_own = getattr(loss, "is_cross_entropy", False)
     integer = not target.is_floating_point() and not target.is_complex()
-    if integer and (isinstance(loss, _CLASSES) or loss in (functional.cross_entropy, functional.nll_loss)):
+    if integer and (isinstance(loss, _CLASSES) or loss in (functional.cross_entropy, functional.nll_loss) or is_own):
         return _class_entropy(target)
     if not target.is_floating_point():
         return None

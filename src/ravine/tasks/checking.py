@@ -1,5 +1,7 @@
 """Whether a task's parts fit together, with one sentence for each way in which they do not."""
 
+import json
+from collections.abc import Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +45,18 @@ def check_parts(task: "Task") -> None:
     if task.load is None and not {"train", "validation"} <= set(splits):
         missing = " and ".join(name for name in ("train", "validation") if name not in splits)
         raise TaskError(f"{where}: {missing} is missing. Give train= and validation=, or load=.")
+
+
+def as_json(notes: Any, name: str) -> dict[str, Any]:
+    """Notes as they are read back from a file; `TaskError` where they cannot be written to one."""
+    try:
+        found = json.loads(json.dumps(notes, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        found = first_line(error)
+    if not isinstance(found, dict):
+        given = f"notes={notes!r}" if not isinstance(notes, Mapping) else f"notes cannot be written as JSON ({found})"
+        raise TaskError(f"task {name!r}: {given}: must be a dictionary of texts, numbers, lists and dictionaries. Convert them.")
+    return found
 
 
 def _check_criterion(criterion: Any, where: str) -> None:

@@ -11,6 +11,9 @@ from torch.utils import _pytree
 from ravine.base.errors import TaskError
 from ravine.tasks._randomness import isolated
 
+BEFORE = "before the first step"
+"""In the sentence on a loss that is not finite at the start."""
+
 
 def check_loss_finite(loss: torch.Tensor, objective: nn.Module, batch: Any, where: str) -> None:
     """Raise `TaskError` if the loss of the first batch is NaN or infinite, naming the first thing that is.
@@ -23,7 +26,7 @@ def check_loss_finite(loss: torch.Tensor, objective: nn.Module, batch: Any, wher
     """
     if bool(torch.isfinite(loss)):
         return
-    raise TaskError(f"{where}: the loss is {loss.item()} before the first step; {_cause(objective, batch)}")
+    raise TaskError(f"{where}: the loss is {loss.item()} {BEFORE}; {_cause(objective, batch)}")
 
 
 def _cause(objective: nn.Module, batch: Any) -> str:

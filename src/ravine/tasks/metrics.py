@@ -6,6 +6,7 @@ batches by their sizes, so it must itself be a mean over rows.
 Shapes: B rows, T time or space, C classes, D features.
 """
 
+import math
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -54,6 +55,13 @@ def top(k: int) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
     top_k.__name__ = top_k.__qualname__ = f"top_{k}"
     top_k.__doc__ = f"Share of targets among the {k} largest outputs."
     return top_k
+
+
+@lower_is_better
+def bits_per_symbol(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Mean of -log2 of the target's probability, from logits and class numbers; shapes as in `accuracy`."""
+    logits = _classes_last(output, target)
+    return torch.nn.functional.cross_entropy(logits.flatten(0, -2), target.flatten()) / math.log(2)
 
 
 @lower_is_better

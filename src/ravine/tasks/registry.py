@@ -8,12 +8,14 @@ import inspect
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, get_args, get_type_hints
 
 from ravine.base._checks import unknown_name
 from ravine.base.errors import InputError
 from ravine.tasks._task import Task
+from ravine.tasks.chars import chars
 from ravine.tasks.curve import curve
 from ravine.tasks.digits import digits
 from ravine.tasks.line import line
@@ -29,7 +31,7 @@ class Option:
         name: as in `name=value`.
         default: value where it is left out.
         kind: type of the value.
-        choices: permitted values; empty for numbers.
+        choices: permitted values; empty for numbers and files.
     """
 
     name: str
@@ -48,6 +50,8 @@ class Option:
             if value not in self.choices:
                 raise unknown_name(f"{self.name} of {task!r}", str(value), self.choices)
             return value
+        if self.kind is str:
+            return self._file(value, task)
         words = {int: "a whole number", float: "a number"}[self.kind]
         if isinstance(value, bool) or not isinstance(value, str | int | float) or (self.kind is int and isinstance(value, float)):
             raise InputError(f"{self.name}={value!r} for {task!r}: must be {words}, e.g. {self.default}.", given=value)
@@ -58,6 +62,17 @@ class Option:
         if not math.isfinite(number):
             raise InputError(f"{self.name}={value!r} for {task!r}: must be {words}, e.g. {self.default}.", given=value)
         return number
+
+    def _file(self, value: object, task: str) -> str:
+        """The whole path of a file, which means the same from every folder; the default is a word, and stays."""
+        if value == self.default:
+            return str(value)
+        if not isinstance(value, str | Path) or not str(value):
+            raise InputError(f"{self.name}={value!r} for {task!r}: must be the path of a file, or {self.default}.", given=value)
+        if "," in str(value):
+            given = f"{self.name}={str(value)!r} for {task!r}: a comma ends an option"
+            raise InputError(f"{given}. Give a file without one in its path.", given=value)
+        return str(Path(value).expanduser().resolve())
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +111,7 @@ REGISTRY: Mapping[str, Builtin] = MappingProxyType(
             ("line", line),
             ("curve", curve),
             ("quadratic-deep", quadratic_deep),
+            ("chars", chars),
         )
     }
 )

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from ravine.base._checks import number
+from ravine.optim._storage import distributed, local
 
 
 class Averaging:
@@ -44,7 +45,9 @@ class Averaging:
     def __init__(self, model: nn.Module, decay: float) -> None:
         self.decay = number("ema", decay, at_least=0.0, below=1.0, do="Such as 0.999.")
         state = {**dict(model.named_parameters()), **dict(model.named_buffers())}
-        self._live = {name: tensor for name, tensor in state.items() if tensor.is_floating_point()}
+        self._held = {name: tensor for name, tensor in state.items() if tensor.is_floating_point()}
+        # Of a parameter that lies in shards, this process's: an average needs no other.
+        self._live = {name: local(tensor) for name, tensor in self._held.items()}
         self._average = {name: _wide(tensor).clone() for name, tensor in self._live.items()}
 
     @torch.no_grad()
@@ -70,11 +73,11 @@ class Averaging:
 
     def tensors(self) -> dict[str, Tensor]:
         """The average, for a checkpoint."""
-        return {f"average.{name}": tensor for name, tensor in self._average.items()}
+        return {f"average.{name}": distributed(tensor, self._held[name]) for name, tensor in self._average.items()}
 
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         """Take over what `tensors` gave."""
-        _copy(self._average, {name: tensors[f"average.{name}"] for name in self._average})
+        _copy(self._average, {name: local(tensors[f"average.{name}"]) for name in self._average})
 
 
 def _wide(tensor: Tensor) -> Tensor:

@@ -2,14 +2,18 @@
 
 A checkpoint is a safetensors file whose metadata hold a JSON header and a digest of both; loading one executes nothing.
 It is written under another name, waited for until it is on the disk, and only then renamed, so that a name ending in
-`.safetensors` always stands for a whole file. The two latest are kept: where the last cannot be read, the one before it is
-used. `best.safetensors` and `model.safetensors` hold weights alone, under the names of `model.state_dict()`.
+`.safetensors` always stands for a whole file; many processes that hold different parts write a folder instead
+(`sharded_checkpoint`). The two latest are kept: where the last cannot be read, the one before it is
+used. `best.safetensors`, `model.safetensors` and `snapshot-STEP.safetensors` hold weights alone, under the names of
+`model.state_dict()`.
 """
 
 import contextlib
+import dataclasses
 import json
 import os
 import re
+import shutil
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -24,6 +28,9 @@ from torch import Tensor, nn
 from ravine._version import __version__
 from ravine.base.errors import InputError, RecordError
 from ravine.fleet.durable import apart, digest, reason, sync
+from ravine.trainer import sharded_checkpoint
+from ravine.trainer.distributed import ALONE, Processes
+from ravine.trainer.sharded_checkpoint import Target
 
 FORMAT = 1
 KEPT = 2
@@ -31,7 +38,8 @@ KEPT = 2
 
 ENDING = ".safetensors"
 BEST, MODEL = f"best{ENDING}", f"model{ENDING}"
-_NAME = re.compile(r"checkpoint-(\d{9,})\.safetensors")
+SNAPSHOTS = f"snapshot-*{ENDING}"
+_NAME = re.compile(r"checkpoint-(\d{9,})(\.safetensors)?")
 _DRAFTS = (".draft-*", ".tmp*")
 """What a killed process leaves: our drafts, and those of safetensors (0.8)."""
 
@@ -56,13 +64,16 @@ class Checkpoints:
 
     Args:
         folder: where they lie; made if it does not exist.
+        processes: who shares them; the first one holds the folder for all.
 
     Raises:
         InputError: the folder cannot be made, or another process trains in it.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, processes: Processes = ALONE) -> None:
+        self.folder, self._processes, self._lock = folder, processes, -1
+        if not processes.is_first:
+            return
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._lock = _locked(folder)
@@ -70,7 +81,7 @@ class Checkpoints:
             raise InputError(f"{folder} cannot be written: {reason(error)}; give another folder with out.", given=folder) from error
         for draft in (path for pattern in _DRAFTS for path in folder.glob(pattern)):
             with contextlib.suppress(OSError):
-                draft.unlink(missing_ok=True)
+                shutil.rmtree(draft) if draft.is_dir() else draft.unlink(missing_ok=True)
 
     def close(self) -> None:
         """Let another process train here."""
@@ -83,39 +94,69 @@ class Checkpoints:
         found = [path for path in self.folder.iterdir() if _NAME.fullmatch(path.name)]
         return sorted(found, key=lambda path: int(_NAME.fullmatch(path.name)[1]), reverse=True)  # type: ignore[index]
 
-    def latest(self) -> tuple[Checkpoint | None, list[str]]:
+    def latest(self, target: Target | None = None) -> tuple[Checkpoint | None, list[str]]:
         """The latest whole checkpoint, and a sentence on every later one that had to be refused.
+
+        Args:
+            target: says what tensors are read into; whole ones on the CPU if None.
 
         Raises:
             RecordError: there are checkpoints, and none can be read.
         """
         refused = list[str]()
-        for path in self.paths():
+        for path in self._processes.on_first(self.paths):
+            found, failure = None, ""
             try:
-                return read(path), refused
+                found = read(path, target, is_checked=self._processes.is_first)
             except RecordError as error:
-                refused.append(f"{error} The one before it is used.")
+                failure = str(error)
+            failures = [failure for failure in self._processes.gather(failure) if failure]
+            if not failures:
+                return found, refused
+            refused.append(f"{failures[0]} The one before it is used.")
         if refused:
             raise RecordError(f"{self.folder}: no checkpoint can be read. {refused[0].removesuffix(' The one before it is used.')}")
         return None, []
 
-    def save(self, step: int, header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Path:
+    def save(self, step: int, header: Mapping[str, Any], tensors: Mapping[str, Tensor], *, is_sharded: bool = False) -> Path:
         """Write a checkpoint, and remove those that are no longer kept.
+
+        Args:
+            step: steps taken.
+            header: JSON values.
+            tensors: what this process holds.
+            is_sharded: whether other processes hold something else; all of them write a folder then, else the first a file.
 
         Raises:
             OSError, SafetensorError: it could not be written; what was there is as it was.
         """
-        path = self.folder / f"checkpoint-{step:09}{ENDING}"
-        write(path, {**header, "step": step}, tensors)
-        for old in self.paths()[KEPT:]:
-            with contextlib.suppress(OSError):
-                old.unlink(missing_ok=True)
+        path = self.folder / f"checkpoint-{step:09}{'' if is_sharded else ENDING}"
+        if is_sharded:
+            sharded_checkpoint.write(path, {"format": FORMAT, **header, "step": step}, tensors, self._processes)
+        else:
+            self.write(path.name, {**header, "step": step}, tensors)
+        if self._processes.is_first:
+            for old in self.paths()[KEPT:]:
+                _remove(old)
         return path
+
+    def write(self, name: str, header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+        """Write one file that all processes could: the first one does.
+
+        Raises:
+            OSError, SafetensorError: it could not be written; what was there is as it was.
+        """
+        self._processes.on_first(lambda: write(self.folder / name, header, tensors))
 
     def discard(self) -> None:
         """Remove everything that a training wrote here."""
-        for path in [*self.paths(), self.folder / BEST, self.folder / MODEL]:
-            path.unlink(missing_ok=True)
+        for path in [*self.paths(), self.folder / BEST, self.folder / MODEL, *self.folder.glob(SNAPSHOTS)]:
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def snapshot_name(step: int) -> str:
+    """The file of the weights at the end of a cycle."""
+    return f"snapshot-{step:09}{ENDING}"
 
 
 def write(path: Path, header: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
@@ -136,12 +177,28 @@ def write(path: Path, header: Mapping[str, Any], tensors: Mapping[str, Tensor]) 
             draft.unlink(missing_ok=True)
 
 
-def read(path: Path) -> Checkpoint:
-    """One file, if every bit of it is as it was written.
+def read(path: Path, target: Target | None = None, *, is_checked: bool = True) -> Checkpoint:
+    """One checkpoint, if every bit of it is as it was written.
+
+    Args:
+        path: a file, or a folder that many processes wrote.
+        target: says what tensors are read into; whole ones on the CPU if None.
+        is_checked: whether a folder's checksums are compared.
 
     Raises:
         RecordError: it is cut short, was changed, or is no checkpoint.
     """
+    if path.is_dir():
+        header = sharded_checkpoint.read_header(path, is_checked=is_checked)
+        _check_format(path, header)
+        return Checkpoint(path, header, sharded_checkpoint.read_tensors(path, target))
+    found = _read_file(path)
+    if target is None:
+        return found
+    return dataclasses.replace(found, tensors={name: sharded_checkpoint.into(target, name, held) for name, held in found.tensors.items()})
+
+
+def _read_file(path: Path) -> Checkpoint:
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
@@ -153,10 +210,22 @@ def read(path: Path) -> Checkpoint:
     if metadata.get("digest") != digest(metadata["ravine"], tensors):
         raise RecordError(f"{path} is damaged: its contents have another checksum than when it was written.")
     header = json.loads(metadata["ravine"])
+    _check_format(path, header)
+    return Checkpoint(path, header, tensors)
+
+
+def _check_format(path: Path, header: Mapping[str, Any]) -> None:
     if header["format"] != FORMAT:
         given = f"{path} has format {header['format']}, and this ravine reads {FORMAT}"
         raise RecordError(f"{given}. Use the ravine that wrote it, {header['ravine']}.")
-    return Checkpoint(path, header, tensors)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        sharded_checkpoint.remove(path)
+        return
+    with contextlib.suppress(OSError):
+        path.unlink(missing_ok=True)
 
 
 def load_weights(model: nn.Module, path: Path) -> None:
@@ -209,9 +278,10 @@ def _locked(folder: Path) -> int:
 
 
 @contextlib.contextmanager
-def opened(folder: Path) -> Iterator[Checkpoints]:
+def opened(folder: Path, processes: Processes = ALONE) -> Iterator[Checkpoints]:
     """The checkpoints of a folder, held for the block."""
-    found = Checkpoints(folder)
+    with processes.together():
+        found = Checkpoints(folder, processes)
     try:
         yield found
     finally:

@@ -1,6 +1,6 @@
 """Nested state as JSON and named tensors: what an optimizer keeps, without pickle, so that loading it runs no code."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -58,3 +58,30 @@ def decode(value: Any, tensors: Mapping[str, Tensor]) -> Any:
         return {decode(key, tensors): decode(item, tensors) for key, item in held}
     parts = [decode(item, tensors) for item in held]
     return tuple(parts) if kind == "tuple" else parts
+
+
+def merge(parts: Sequence[Any]) -> Any:
+    """Encoded state dicts of one optimizer, each with the state of some parameters, as that of all.
+
+    Example:
+        >>> parts = [encode({"state": {place: 0.5}, "rule": "sgd"}, "optimizer", {}) for place in (1, 0)]
+        >>> decode(merge(parts), {})
+        {'state': {0: 0.5, 1: 0.5}, 'rule': 'sgd'}
+    """
+    if len(parts) == 1:
+        return parts[0]
+    found = {place: item for part in parts for place, item in _states(part)}
+    return _with_states(parts[0], [[place, found[place]] for place in sorted(found)])
+
+
+def select(value: Any, wanted: Callable[[int], bool]) -> Any:
+    """An encoded state dict of an optimizer with the state of some parameters only, by their places."""
+    return _with_states(value, [[place, item] for place, item in _states(value) if wanted(place)])
+
+
+def _states(value: Any) -> list[Any]:
+    return [pair for name, item in value["items"] if name == "state" for pair in item["items"]]
+
+
+def _with_states(value: Any, states: list[Any]) -> Any:
+    return {"items": [[name, {"items": states} if name == "state" else item] for name, item in value["items"]]}

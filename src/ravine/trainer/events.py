@@ -32,12 +32,14 @@ class Began:
         step: steps that were taken before; 0 unless it resumes.
         parameters: numbers that are trained.
         settings: what is set, as lines for people.
+        described: every setting as text, by name.
     """
 
     steps: int
     step: int
     parameters: int
     settings: tuple[str, ...] = field(repr=False)
+    described: Mapping[str, str] = field(repr=False, default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,7 @@ class Evaluated:
 
     Attributes:
         step: steps taken so far.
-        split: "validation" or "test".
+        split: "validation" or "test"; behind "ensemble/" where all snapshots predict together.
         values: "loss" and every metric of the task.
         is_best: whether the monitored value is the best so far.
     """

@@ -2,6 +2,7 @@
 
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -14,11 +15,17 @@ _REASONS: dict[int, Reason] = {signal.SIGTERM: "terminated", signal.SIGINT: "int
 class Asked:
     """Whether somebody asked for the end.
 
+    Args:
+        grace_s: seconds within which a second Ctrl-C is taken for the first.
+
     Attributes:
         reason: why; None as long as nobody did.
     """
 
     reason: Reason | None = None
+
+    def __init__(self, grace_s: float = 0.0) -> None:
+        self._grace_s, self._since = grace_s, 0.0
 
     def take(self, number: int, frame: FrameType | None) -> None:
         """Handle a signal; a second Ctrl-C does not wait for the step.
@@ -27,19 +34,23 @@ class Asked:
             KeyboardInterrupt: on the second Ctrl-C.
         """
         del frame
+        now = time.monotonic()
         if number == signal.SIGINT and self.reason == "interrupted":
-            raise KeyboardInterrupt
-        self.reason = _REASONS[number]
+            if now - self._since >= self._grace_s:
+                raise KeyboardInterrupt
+            return
+        self.reason, self._since = _REASONS[number], now
 
 
 @contextmanager
-def listening(*, wanted: bool = True) -> Iterator[Asked]:
+def listening(*, wanted: bool = True, grace_s: float = 0.0) -> Iterator[Asked]:
     """A block in which those signals are noted instead of ending the process.
 
     Args:
         wanted: whether anything can be saved; without that, and outside the main thread, signals do what they always do.
+        grace_s: seconds within which a second Ctrl-C is taken for the first.
     """
-    asked = Asked()
+    asked = Asked(grace_s)
     if not wanted or threading.current_thread() is not threading.main_thread():
         yield asked
         return

@@ -7,23 +7,26 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError
-from torch import Tensor, nn
+from torch import nn
 
 from ravine.base.errors import DivergedError, RecordError
 from ravine.fleet.devices import repeatable
 from ravine.fleet.durable import reason
-from ravine.optim import clip_grad_norm_
 from ravine.tasks import Task
 from ravine.tasks._randomness import isolated
-from ravine.trainer.checkpoint import BEST, MODEL, Checkpoints, write
+from ravine.tasks.objective import Objective
+from ravine.trainer.checkpoint import BEST, MODEL, Checkpoints
+from ravine.trainer.clipping import clip
+from ravine.trainer.distributed import ALONE, Processes
+from ravine.trainer.ensemble import Ensemble, Ensembled
 from ravine.trainer.events import Began, Ended, Evaluated, Noted, Observer, Reason, Saved, Skipped, Stepped, unobserved
 from ravine.trainer.history import History
 from ravine.trainer.interruption import Asked, listening
-from ravine.trainer.making import set_rate, takes_two
+from ravine.trainer.making import takes_two
 from ravine.trainer.settings import Settings
 from ravine.trainer.state import State, pieces
+from ravine.trainer.strategies import full
 
 SAVE_S = 30.0
 """Seconds between two checkpoints."""
@@ -41,6 +44,7 @@ class Trained:
         model: in evaluation mode, at the weights to evaluate at: the average where there is one, the best where patience
             was asked for, else the last.
         metrics: split -> "loss" and every metric of the task, of that model; without "test" where the task has none.
+        ensemble: what the snapshots reach together; None where none were asked for, or the training was broken off.
         history: every training loss, gradient norm and evaluation.
         step: optimiser steps taken.
         best_step, best: step and value of the best evaluation by the monitored metric.
@@ -58,10 +62,17 @@ class Trained:
     reason: Reason
     folder: Path | None
     settings: Settings = field(repr=False)
+    ensemble: Ensembled | None = None
 
 
 def train(
-    task: Task, settings: Settings, checkpoints: Checkpoints | None = None, *, save_s: float = SAVE_S, observer: Observer = unobserved
+    task: Task,
+    settings: Settings,
+    checkpoints: Checkpoints | None = None,
+    *,
+    save_s: float = SAVE_S,
+    observer: Observer = unobserved,
+    processes: Processes = ALONE,
 ) -> Trained:
     """Train, from the latest checkpoint if there is one.
 
@@ -71,16 +82,18 @@ def train(
         checkpoints: where state is kept; nowhere if None.
         save_s: seconds between two checkpoints.
         observer: told of everything.
+        processes: who else trains it.
 
     Raises:
         DivergedError: the loss or a gradient is no finite number; the step was not taken.
         InputError, RecordError: the checkpoints are another training's, damaged, or cannot be written at the end.
         KeyboardInterrupt: Ctrl-C, after the state was saved.
     """
-    state, keeper = State(task, settings), Keeper(checkpoints, save_s, observer)
+    state, keeper = State(task, settings, processes), Keeper(checkpoints, save_s, observer)
     keeper.restore(state)
-    observer(Began(settings.steps, state.step, sum(p.numel() for p in state.parameters), settings.lines()))
-    with isolated(0), repeatable(), listening(wanted=checkpoints is not None) as asked:
+    parameters, lines = sum(p.numel() for p in state.parameters), (*settings.lines(), *processes.lines)
+    observer(Began(settings.steps, state.step, parameters, lines, settings.described()))
+    with isolated(0), repeatable(), listening(wanted=checkpoints is not None, grace_s=processes.grace_s) as asked:
         ended = _loop(state, keeper, asked, observer)
         keeper.end(state)
     observer(Ended(state.step, ended))
@@ -88,11 +101,12 @@ def train(
         raise KeyboardInterrupt
     state.settle()
     metrics = _measured(state, observer) if ended != "terminated" else {}
+    ensemble = _ensembled(state, observer) if settings.snapshots and ended != "terminated" else None
     state.release()
     if ended != "terminated":
-        keeper.weights(MODEL, state.model.state_dict(), state.step)
+        keeper.weights(MODEL, state)
     stopping, folder = state.stopping, checkpoints.folder if checkpoints else None
-    return Trained(state.model, metrics, state.history, state.step, stopping.step, stopping.best, ended, folder, settings)
+    return Trained(state.model, metrics, state.history, state.step, stopping.step, stopping.best, ended, folder, settings, ensemble)
 
 
 def _measured(state: State, observer: Observer) -> dict[str, Mapping[str, float]]:
@@ -106,18 +120,31 @@ def _measured(state: State, observer: Observer) -> dict[str, Mapping[str, float]
     return metrics
 
 
+def _ensembled(state: State, observer: Observer) -> Ensembled:
+    """What the snapshots reach together on each split."""
+    data, model = state.task.data, Ensemble(state.model, list(state.snapshots.weights.values()), state.task.loss)
+    splits = {"validation": data.validation} | ({"test": data.test} if data.test is not None else {})
+    metrics = {name: state.evaluate(split, Objective(model, state.task)) for name, split in splits.items()}
+    for name, values in metrics.items():
+        observer(Evaluated(state.step, f"ensemble/{name}", values, False))
+    return Ensembled(model.eval(), state.settings.snapshots, model.prediction, metrics)
+
+
 def _loop(state: State, keeper: "Keeper", asked: Asked, observer: Observer) -> Reason:
     """Steps until there is a reason to end."""
     settings, history = state.settings, state.history
     while True:
-        if asked.reason is not None:
-            return asked.reason
+        reason, is_due = _agreed(state, asked.reason, keeper.is_due(state))
+        if is_due:
+            keeper.save(state)
+        if reason is not None:
+            return reason
         if state.stopping.is_over:
             return "patience"
         if state.step == settings.steps:
             return "steps"
         batch = state.next_batch()
-        lr = set_rate(state.optimizer, settings.schedule(state.step, settings.steps))
+        lr = state.rates.set(state.step)
         loss, norm = _gradients(state, batch)
         is_skipped = state.precision.is_skipped(math.isfinite(norm))
         history.scale(state.drawn, state.precision.scale)
@@ -129,32 +156,45 @@ def _loop(state: State, keeper: "Keeper", asked: Asked, observer: Observer) -> R
         state.step += 1
         if state.averaging is not None:
             state.averaging.update(state.step)
+        if state.step in settings.snapshots:
+            state.snapshots.take(state.step, state.weights())
         history.step(loss, norm)
-        observer(Stepped(state.step, loss, norm, lr, settings.batch_size))
+        if observer is not unobserved:
+            observer(Stepped(state.step, loss, norm, lr, settings.batch_size))
         if state.step % settings.evaluate_every == 0 or state.step == settings.steps:
             _evaluate(state, observer, keeps=settings.patience is not None or keeper.folder is not None)
-        keeper.save_if_due(state)
+
+
+def _agreed(state: State, reason: Reason | None, is_due: bool) -> tuple[Reason | None, bool]:
+    """What a signal or the clock asks of any process, asked of all at the same step."""
+    if state.processes.world == 1:
+        return reason, is_due
+    interrupted, terminated, due = state.processes.total([reason == "interrupted", reason == "terminated", is_due])
+    return "interrupted" if interrupted else "terminated" if terminated else None, bool(due)
 
 
 def _gradients(state: State, batch: object) -> tuple[float, float]:
     """Gradients of the mean loss over the batch, clipped; this loss, and their norm before."""
-    settings, precision, loss = state.settings, state.precision, 0.0
-    state.optimizer.zero_grad()
-    for piece, share in pieces(batch, settings.accumulate):
+    settings, precision, losses = state.settings, state.precision, []
+    state.clear()
+    for place, (piece, share) in enumerate(pieces(batch, settings.accumulate, state.portion.weight), 1):
+        state.strategy.synchronise(place == settings.accumulate)
         with precision.forward():
-            part = state.objective(piece)
+            part = state.strategy.train(piece)
         precision.backward(part if share == 1.0 else part * share)
-        loss += share * part.item()
+        losses.append((share, part.detach()))
     precision.unscale(state.optimizer)
-    if settings.clip is not None:
-        return loss, float(clip_grad_norm_(state.parameters, settings.clip))
-    return loss, float(torch.nn.utils.get_total_norm([p.grad for p in state.parameters if p.grad is not None]))
+    norm = clip(state.parameters, settings.clip) if settings.clip is not None else state.strategy.norm(state.gradients())
+    # Read last: a device that computes on its own is waited for once a step, when everything up to here has been asked of it.
+    return state.processes.mean(sum(share * part.item() for share, part in losses)), norm
 
 
 def _step(state: State, batch: object, loss: float) -> None:
-    """The optimizer's step; a second gradient, where it takes one, is of the same batch."""
+    """The optimizer's step; a second gradient or an estimate of the curvature, where it takes one, is of the same batch."""
+    if state.curvature is not None:
+        state.curvature.update(pieces(batch, state.settings.accumulate), state.step)
     if not takes_two(state.optimizer):
-        state.optimizer.step()
+        state.strategy.step(state.optimizer)
         return
     known = [loss]
     # The first of the two calls finds its gradients there already.
@@ -173,7 +213,8 @@ def _check_finite(state: State, loss: float, norm: float, lr: float, keeper: "Ke
     if scale is not None:
         what = f"float16 overflows even at a loss scale of {scale:g}"
     kept = f" The last good checkpoint is {keeper.last}." if keeper.last is not None else ""
-    remedy = "Lower the rate, clip gradients, or warm up for longer"
+    doctor = f"`ravine doctor {state.task.reference or 'TASK'}` looks for the cause"
+    remedy = f"Lower the rate, clip gradients, or warm up for longer; {doctor}"
     raise DivergedError(
         f"{what} at step {state.step + 1:,} (lr {lr:.3g}): the step was not taken.{kept} {remedy}.", step=state.step + 1, loss=loss
     )
@@ -183,6 +224,7 @@ def _evaluate(state: State, observer: Observer, *, keeps: bool) -> None:
     """Validation, and what follows from it."""
     values = state.evaluate(state.task.data.validation)
     is_best = state.stopping.take(state.step, values)
+    state.rates.observe(values[state.settings.monitor])
     state.history.evaluations.append({"step": state.step, **values})
     if is_best and keeps:
         state.remember()
@@ -213,17 +255,18 @@ class Keeper:
         """Bring a fresh state to the latest checkpoint that can be read."""
         if self._checkpoints is None:
             return
-        found, refused = self._checkpoints.latest()
+        found, refused = self._checkpoints.latest(state.target if state.processes.world > 1 else None)
         for sentence in refused:
             self._tell(Noted(sentence))
         if found is not None:
             state.restore(found)
             self.last, self._step = found.path, state.step
 
-    def save_if_due(self, state: State) -> None:
-        """Save if the last time is long enough ago."""
-        if self._checkpoints is not None and time.perf_counter() - self._saved_s >= self._interval:
-            self._save(state)
+    def is_due(self, state: State) -> bool:
+        """Whether the last time is long enough ago, and a step was taken since."""
+        if self._checkpoints is None or state.step in (0, self._step):
+            return False
+        return time.perf_counter() - self._saved_s >= self._interval
 
     def end(self, state: State) -> None:
         """Save what the training ends with.
@@ -232,38 +275,41 @@ class Keeper:
             RecordError: it cannot be written.
         """
         if self._checkpoints is not None and self._step != state.step:
-            self._save(state)
+            self.save(state)
             if self._failure:
                 raise RecordError(f"{self._failure} Make room there, and go on from it with resume.")
 
-    def _save(self, state: State) -> None:
+    def save(self, state: State) -> None:
+        """Save; what cannot be written now may be later."""
         assert self._checkpoints is not None
         started = time.perf_counter()
         if not state.is_finite():
             return  # the next loss will say so
         try:
             if state.is_best_new:
-                write(self._checkpoints.folder / BEST, {"step": state.stopping.step}, state.best)
+                self._checkpoints.write(BEST, {**state.origin, "step": state.stopping.step}, full(state.best))
                 state.is_best_new = False
-            self.last, self._step, self._failure = self._checkpoints.save(state.step, *state.save()), state.step, ""
+            state.snapshots.write(self._checkpoints.folder, state.origin)
+            self.last = self._checkpoints.save(state.step, *state.save(), is_sharded=state.strategy.is_sharded)
+            self._step, self._failure = state.step, ""
             self._tell(Saved(state.step, self.last))
         except (OSError, SafetensorError) as error:
             self._fail(error)
         self._saved_s = time.perf_counter()
         self._interval = max(self._every_s, (self._saved_s - started) / COST_SHARE)
 
-    def weights(self, name: str, weights: Mapping[str, Tensor], step: int) -> None:
+    def weights(self, name: str, state: State) -> None:
         """Write weights alone, those that the training ends with.
 
         Raises:
             RecordError: they cannot be written.
         """
-        if self.folder is None:
+        if self._checkpoints is None:
             return
         try:
-            write(self.folder / name, {"step": step}, weights)
+            self._checkpoints.write(name, {**state.origin, "step": state.step}, state.model.state_dict())
         except (OSError, SafetensorError) as error:
-            given = f"{self.folder / name} cannot be written ({reason(error)})"
+            given = f"{self._checkpoints.folder / name} cannot be written ({reason(error)})"
             raise RecordError(f"{given}. Make room there, and go on with resume.") from error
 
     def _fail(self, error: Exception) -> None:

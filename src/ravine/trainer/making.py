@@ -8,28 +8,21 @@ import torch
 from torch import nn
 
 from ravine.base.errors import InputError
-from ravine.optim import Wrapped, create, param_groups
+from ravine.optim import Wrapped, create, muon_groups, param_groups
+from ravine.optim._settings import TORCH_SWITCHES
+from ravine.optim.creating import driver_for
 from ravine.rules import Rule
 from ravine.rules._ascent import SECOND_GRADIENT
+from ravine.rules.registry import get
 from ravine.trainer.settings import Settings
-
-INITIAL = "initial_lr"
-"""Key of a group's rate before any schedule, as torch's schedulers have it."""
 
 
 def make_optimizer(model: nn.Module, settings: Settings) -> torch.optim.Optimizer:
-    """The optimizer, its groups knowing their peak rate.
+    """The optimizer.
 
     Raises:
         InputError: a setting is out of range, or a function of the user's returned something else.
     """
-    optimizer = _made(model, settings)
-    for group in optimizer.param_groups:
-        group.setdefault(INITIAL, group["lr"])
-    return optimizer
-
-
-def _made(model: nn.Module, settings: Settings) -> torch.optim.Optimizer:
     if not isinstance(settings.optimizer, str):
         made: Any = settings.optimizer(model)
         if not isinstance(made, torch.optim.Optimizer):
@@ -37,18 +30,25 @@ def _made(model: nn.Module, settings: Settings) -> torch.optim.Optimizer:
             raise InputError(f"{given}: must return a torch.optim.Optimizer of the model's parameters.", given=made)
         return made
     chosen: dict[str, Any] = {**settings.hypers, "lr": settings.lr}
+    if not {"driver", *TORCH_SWITCHES} & chosen.keys():
+        chosen["driver"] = driver_for(settings.optimizer, settings.steps)
     if settings.weights != "plain":
         chosen["weights"] = settings.weights
-    decay = chosen.get("weight_decay", 0.0)
-    groups: Any = param_groups(model, decay) if settings.spares and decay else model.parameters()
-    return create(settings.optimizer, groups, **chosen)
+    decay = chosen.get("weight_decay", 0.0) if settings.spares else 0.0
+    return create(settings.optimizer, _groups(model, settings.optimizer, decay), **chosen)
 
 
-def set_rate(optimizer: torch.optim.Optimizer, multiplier: float) -> float:
-    """Give every group its rate of the step; the first one's."""
-    for group in optimizer.param_groups:
-        group["lr"] = group[INITIAL] * multiplier
-    return float(optimizer.param_groups[0]["lr"])
+def _groups(model: nn.Module, optimizer: str, decay: float) -> Any:
+    """Parameters, apart where the optimiser treats matrices otherwise than the rest, as in a race, or where only weights decay."""
+    is_split = any(flag.name == "elementwise" for flag in get(optimizer).rule.flags)
+    if not decay:
+        return muon_groups(model) if is_split else model.parameters()
+    if not is_split:
+        return param_groups(model, decay)
+    spared = {id(p) for p in param_groups(model, decay)[1]["params"]}
+    matrices, rest = muon_groups(model)
+    parts = [[named for named in rest["params"] if (id(named[1]) in spared) == is_spared] for is_spared in (False, True)]
+    return [matrices, {**rest, "params": parts[0]}, {**rest, "params": parts[1], "weight_decay": 0.0}]
 
 
 def takes_two(optimizer: torch.optim.Optimizer) -> bool:

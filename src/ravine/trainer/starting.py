@@ -8,10 +8,12 @@ from ravine.base._checks import number
 from ravine.base.errors import InputError
 from ravine.tasks import Task
 from ravine.trainer.checkpoint import BEST, MODEL, Checkpoints, opened
+from ravine.trainer.distributed import ALONE, Processes
 from ravine.trainer.events import Noted, Observer, unobserved
 from ravine.trainer.inspection import inspect
 from ravine.trainer.loop import SAVE_S, Trained, train
-from ravine.trainer.settings import Options, Recipe, resolve
+from ravine.trainer.options import Options, Recipe
+from ravine.trainer.resolving import resolve
 
 Existing: TypeAlias = Literal["keep", "replace", "resume"]
 """What to do with a training that lies in the folder: refuse to touch it, replace it, or go on with it."""
@@ -25,6 +27,7 @@ def begin(
     place: tuple[Path, Existing] | None = None,
     save_s: float = SAVE_S,
     observer: Observer | None = None,
+    processes: Processes = ALONE,
 ) -> Trained:
     """Train a task, from its beginning or from where it was left.
 
@@ -34,26 +37,29 @@ def begin(
         recipe: what a race found.
         place: folder of the checkpoints, and what to do with those in it; None keeps nothing.
         save_s: seconds between two checkpoints.
-        observer: told of everything.
+        observer: told of everything, by the first process.
+        processes: who trains it together.
 
     Raises:
         InputError: an option is unusable, or the folder holds another training.
         DivergedError: a loss or gradient is not finite.
         TaskError, DataError, RecordError: the task, its data or a checkpoint is unusable.
     """
-    tell = unobserved if observer is None else observer
-    number("save_s", save_s, at_least=0.0)
-    task.check()
-    settings = resolve(task, options, recipe)
+    tell = observer if observer is not None and processes.is_first else unobserved
+    with processes.together():
+        number("save_s", save_s, at_least=0.0)
+        task.check()
+        settings = resolve(task, options, recipe)
     raced = getattr(getattr(recipe, "task", None), "name", task.name)
     if raced != task.name:
         tell(Noted(f"the recipe was raced on {raced}, not on {task.name}: it holds for that model, data and batch size"))
-    with nullcontext() if place is None else opened(place[0]) as checkpoints:
-        is_fresh = checkpoints is None or _is_fresh(checkpoints, place[1] if place is not None else "keep")
-        if settings.check and is_fresh:
-            for sentence in inspect(task, settings):
-                tell(Noted(sentence))
-        return train(task, settings, checkpoints, save_s=save_s, observer=tell)
+    with nullcontext() if place is None else opened(place[0], processes) as checkpoints:
+        with processes.together():
+            if processes.is_first:
+                is_fresh = checkpoints is None or _is_fresh(checkpoints, place[1] if place is not None else "keep")
+                for sentence in inspect(task, settings) if settings.check and is_fresh else ():
+                    tell(Noted(sentence))
+        return train(task, settings, checkpoints, save_s=save_s, observer=tell, processes=processes)
 
 
 def _is_fresh(checkpoints: Checkpoints, existing: Existing) -> bool:

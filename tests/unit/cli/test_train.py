@@ -10,7 +10,7 @@ import pytest
 import ravine
 from ravine.base.errors import InputError
 from ravine.cli.main import main
-from ravine.cli.train import _folder, _hypers, _length
+from ravine.cli.train import _folder, _hypers, _length, _schedule
 
 QUICK = ["--steps", "4", "--evaluate-every", "2"]
 
@@ -78,6 +78,43 @@ def test_options_reach_the_training(capsys):
     assert "warmup_length=0.5" in settings["schedule"]
 
 
+def test_snapshots_are_told_beside_the_last_model(tmp_path, capsys):
+    options = ["--steps", "4", "--snapshots", "2", "--out", "here"]
+    assert main(["train", "line", *options]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.rpartition(" ")[0].strip() for line in lines[1:5]] == [
+        "validation",
+        "test",
+        "validation, 2 snapshots",
+        "test, 2 snapshots",
+    ]
+    assert lines[5] == "snapshots at steps 2, 4: their prediction is the mean of outputs"
+    assert main(["train", "line", *options, "--force", "--json", "--quiet"]) == 0
+    found = json.loads(capsys.readouterr().out)["ensemble"]
+    assert (found["snapshots"], found["prediction"]) == ([2, 4], "mean of outputs")
+    assert found["metrics"].keys() == {"validation", "test"}
+
+
+def test_schedules_of_other_hypers(capsys):
+    given = ["--schedule", "plateau:patience=3", "--schedule", "weight_decay=linear", "--log", "tensorboard"]
+    assert main(["train", "line", *QUICK, *given, "--json", "--quiet"]) == 0
+    settings = json.loads(capsys.readouterr().out)["settings"]
+    assert settings["plateau"].startswith("Plateau(factor=0.1, patience=3")
+    assert "'weight_decay': Linear(" in settings["others"]
+
+
+def test_schedules_are_read():
+    assert _schedule(None) is None
+    assert _schedule(["cosine:floor=0.1"]) == _schedule(["lr=cosine:floor=0.1"]) == "cosine:floor=0.1"
+    assert _schedule(["betas[0]=one_cycle", "one_cycle"]) == {"betas[0]": "one_cycle", "lr": "one_cycle"}
+    for given, sentence in (
+        (["=cosine"], "--schedule =cosine: must be NAME or KEY=NAME. Write it like cosine or weight_decay=linear"),
+        (["cosine", "linear"], "--schedule linear: lr has one already"),
+    ):
+        with pytest.raises(InputError, match=sentence):
+            _schedule(given)
+
+
 def test_a_recipe_is_trained_from_its_record(capsys):
     ravine.race("line", optimizers=["momentum"], steps=20, seeds=2, lrs=[0.01], out="line.ravine")
     assert main(["train", "line", "--recipe", "line.ravine", "--json", "--quiet"]) == 0
@@ -105,12 +142,21 @@ def test_a_training_goes_on_in_the_latest_folder(tmp_path, capsys):
         (["--precision", "fp8"], "precision='fp8': it would need a GPU with float8 products"),
         (["--steps", "5", "--epochs", "2"], "steps=5 and epochs=2 exclude each other"),
         (["--recipe", "none.ravine"], "none.ravine"),
+        (["--schedule", "cosin"], "no schedule is called 'cosin'; did you mean 'cosine'"),
+        (["--schedule", "momentum=linear"], "no setting of param group 0 is called 'momentum'"),
+        (["--snapshots", "2", "--schedule", "linear"], "snapshots=2 with the schedule linear: snapshots are taken where the cycles"),
+        (["--recipe", "notes.txt"], "notes.txt is not a ravine record; give a file that `ravine race --out` wrote"),
+        (["--out", "notes.txt/x"], "notes.txt/x cannot be written: Not a directory; give another folder with out"),
+        (["--lr", "nan"], "'--lr': 'nan' is not a number. Give one, such as 0.01 or 1e-2"),
+        (["--warmup", "20", "--steps", "20"], "warmup=20 is 20 steps of a horizon of 20: must be shorter"),
+        (["--log", "tensorbord"], "no tracker is called 'tensorbord'; did you mean 'tensorboard'?"),
         (["--batch-size", "0"], "batch_size=0: must be a whole number, at least 1"),
         (["--lr", "1e9", "--optimizer", "sgd", "--clip", "0", "--warmup", "0", "--steps", "60"], "the step was not taken"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_bad_input_is_one_sentence(options, sentence, capsys):
+def test_bad_input_is_one_sentence(options, sentence, tmp_path, capsys):
+    (tmp_path / "notes.txt").write_text("nothing that ravine wrote")
     assert main(["train", "line", *options]) == 2
     captured = capsys.readouterr()
     assert captured.out == ""

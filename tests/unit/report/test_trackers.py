@@ -1,8 +1,6 @@
 """Trackers' stores, read through each tracker's own reader."""
 
-import json
 import os
-import struct
 
 import numpy as np
 import pytest
@@ -11,6 +9,7 @@ import records_fixture
 from ravine.records import FinalLane, LaneRow, RankingSettings, create, open_record, rank
 from ravine.report import export
 from ravine.report.trackers import TRAINING, run_name
+from wandb_reader import read_wandb
 
 
 @pytest.fixture(scope="module")
@@ -106,39 +105,6 @@ def test_wandb(record, tmp_path):
         for name, series in expected(record, lane).items():
             same([(step, row[name]) for step, row in history if name in row], series)
     assert "ranking" in runs
-
-
-def read_wandb(path):
-    """(Name, (config, [(step, row)])) by W&B's own messages, which its log frames in blocks of 32 KiB as LevelDB does."""
-    from wandb.proto import wandb_internal_pb2
-
-    name, config, history = "", {}, []
-    for data in framed(path.read_bytes()):
-        message = wandb_internal_pb2.Record()
-        message.ParseFromString(data)
-        kind = message.WhichOneof("record_type")
-        if kind == "run":
-            name = message.run.display_name
-            config |= {item.key: json.loads(item.value_json) for item in message.run.config.update}
-        if kind == "history":
-            row = {item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in message.history.item}
-            history.append((message.history.step.num, {key: float(value) for key, value in row.items() if not key.startswith("_")}))
-    return name, (config, history)
-
-
-def framed(data, block=32768, header=7):
-    """Records of a log: each part has a checksum, a length and a kind (1 whole, 2 first, 3 middle, 4 last)."""
-    at, kept = header, b""
-    while at + header <= len(data):
-        if block - at % block < header:
-            at += block - at % block
-            continue
-        _, length, kind = struct.unpack_from("<IHB", data, at)
-        kept += data[at + header : at + header + length]
-        at += header + length
-        if kind in (1, 4):
-            yield kept
-            kept = b""
 
 
 def test_lanes_of_one_rate_and_seed_have_names_of_their_own(tmp_path):

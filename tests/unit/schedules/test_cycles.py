@@ -12,6 +12,25 @@ def restarts(schedule, steps):
     return (np.flatnonzero(np.diff(schedule(np.arange(steps))) > 0.5) + 1).tolist()
 
 
+def test_cycles_end_where_the_rate_jumps_up():
+    for schedule, steps in (
+        (CosineRestarts(t_0=10, t_mult=2), 200),
+        (CosineRestarts(t_0=10, t_mult=1).warmup(5), 45),
+        (CosineRestarts(cycles=4, t_mult=1), 50),
+        (CosineRestarts().warmup(0.1), 70),
+    ):
+        rates = schedule(np.arange(steps), steps)
+        jumps = (np.flatnonzero(np.diff(rates) > 0.3) + 1).tolist()
+        last = [steps] if steps != 200 else []
+        assert list(schedule.ends(steps)) == jumps + last
+    assert CosineRestarts(t_0=10, t_mult=1).ends(20) == (10, 20)
+    assert CosineRestarts(t_0=10).ends(9) == ()
+    assert CosineRestarts(cycles=5, t_mult=1).ends(3) == (1, 2, 3)
+    assert CosineRestarts(t_0=5, horizon=5).ends(99) == (5,)
+    with pytest.raises(InputError, match="has no horizon: it must know the number of steps"):
+        CosineRestarts(t_0=5).ends()
+
+
 def test_restarts_after_cycles_that_grow():
     assert restarts(CosineRestarts(t_0=10, t_mult=2), 200) == [10, 30, 70, 150]
     assert restarts(CosineRestarts(t_0=10, t_mult=1), 45) == [10, 20, 30, 40]

@@ -54,6 +54,8 @@ class Scaled(nn.Module):
             "model is a Linear, but every seed needs a new one. Give a function that builds it: lambda: Linear(...)",
         ),
         ({"model": 3}, "model is of type int: must be a function"),
+        ({"notes": "words"}, "notes='words': must be a dictionary of texts, numbers, lists and dictionaries. Convert them."),
+        ({"notes": {"a": torch.ones(1)}}, "notes cannot be written as JSON (Object of type Tensor is not JSON serializable): must be a"),
         ({"loss": None}, "neither loss nor step was given"),
         ({"step": lambda model, batch: 0}, "both loss and step were given"),
         ({"loss": nn.CrossEntropyLoss}, "Give an instance: CrossEntropyLoss()"),

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 from hypothesis import given
@@ -51,6 +53,14 @@ def test_errors_of_regression():
     assert not hasattr(metrics.accuracy, "lower_is_better")
 
 
+def test_bits_of_the_target_s_probability():
+    # Probabilities 1/2, 1/4 and 1/4: one bit, two bits.
+    output = torch.tensor([[2.0, 1.0, 1.0], [2.0, 1.0, 1.0]]).mul(math.log(2))
+    assert metrics.bits_per_symbol(output, torch.tensor([0, 2])).item() == pytest.approx(1.5)
+    assert metrics.bits_per_symbol(output[None], torch.tensor([[0, 2]])).item() == pytest.approx(1.5)
+    assert metrics.bits_per_symbol.lower_is_better
+
+
 @pytest.mark.parametrize("metric", [metrics.mean_squared_error, metrics.mean_absolute_error])
 def test_broadcasting_is_refused(metric):
     with pytest.raises(ValueError, match="shapes must agree"):
@@ -69,6 +79,8 @@ def test_under_vmap_every_lane_equals_its_own_run(lanes, size, classes, seed):
     target = torch.randint(classes, (size,), generator=generator)
     values = torch.func.vmap(metrics.accuracy, in_dims=(0, None))(output, target)
     assert values.tolist() == [metrics.accuracy(lane, target).item() for lane in output]
+    bits = torch.func.vmap(metrics.bits_per_symbol, in_dims=(0, None))(output, target)
+    torch.testing.assert_close(bits, torch.stack([metrics.bits_per_symbol(lane, target) for lane in output]))
     shares = torch.rand(size, classes, generator=generator)
     for metric in (metrics.mean_squared_error, metrics.mean_absolute_error, metrics.accuracy):
         together = torch.func.vmap(metric, in_dims=(0, None))(output, shares)

@@ -50,6 +50,22 @@ def test_splits_of_small_files(small):
     assert task.describe()["parameters"] == 109_386
 
 
+@pytest.mark.parametrize("name", ["mnist", "fashion-mnist"])
+def test_a_cnn_on_the_same_rows(name, small):
+    small[1].rename(small[1].with_name(name))
+    task = load(f"{name}:model=cnn")
+    assert (task.name, task.reference) == (f"{name}:cnn", f"{name}:cnn")
+    task.check()
+    assert task.describe()["parameters"] == 9 * (16 + 256 + 512 + 1024) + 2 * (16 + 16 + 32 + 32) + 10 * (1568 + 1)
+    image = task.data.validation[0][:1]
+    model = task.build(0).eval()
+    # Shifted by the four pixels that the pools make one of: the features shift by one place, away from the border.
+    here, shifted = (model[:-2](x)[0] for x in (image, image.roll(4, 2)))
+    assert here.shape == (32, 7, 7)
+    torch.testing.assert_close(shifted[:, 3:5], here[:, 2:4], rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(shifted[:, 2:4], here[:, 2:4])
+
+
 def test_damaged_and_mismatched_files_name_themselves(small):
     _, folder = small
     labels = folder / f"{NAMES[1]}.gz"

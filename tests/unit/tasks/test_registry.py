@@ -1,14 +1,15 @@
 import re
+from pathlib import Path
 
 import pytest
 
 from ravine.base.errors import InputError, UnknownNameError
-from ravine.tasks import REGISTRY, Task, create, names
+from ravine.tasks import REGISTRY, Task, create, load, names
 from ravine.tasks.registry import Option, get, parse_options
 
 
 def test_names_summaries_and_options():
-    assert names() == ("digits", "mnist", "fashion-mnist", "line", "curve", "quadratic-deep")
+    assert names() == ("digits", "mnist", "fashion-mnist", "line", "curve", "quadratic-deep", "chars")
     for name, builtin in REGISTRY.items():
         assert builtin.name == name
         assert builtin.summary
@@ -36,6 +37,15 @@ def test_options_as_values_and_as_text():
         assert task.reference == "line:noise=0.5,points=30"
     assert create("line", {"noise": 0.2}).reference == "line"
     assert create("line", {"noise": 1}).reference == "line:noise=1.0"
+
+
+def test_a_file_means_the_same_from_every_folder(tmp_path, monkeypatch):
+    (tmp_path / "a.txt").write_text("words " * 500)
+    monkeypatch.chdir(tmp_path)
+    for given in ("a.txt", Path("a.txt"), tmp_path / "a.txt"):
+        assert create("chars", {"text": given}).reference == f"chars:text={tmp_path}/a.txt"
+    monkeypatch.chdir("/")
+    assert load(f"chars:text={tmp_path}/a.txt").data.sizes["train"] == 2700 // 64
 
 
 @pytest.mark.parametrize(
@@ -81,6 +91,9 @@ def test_options_that_cannot_be_told_apart(text, sentence):
         ("line", {"points": "1e3"}, InputError, "points='1e3' for 'line': must be a whole number"),
         ("line", {"points": "1"}, InputError, "points=1: must be a whole number, at least 2"),
         ("curve", {"width": "0"}, InputError, "width=0"),
+        ("chars", {"text": ""}, InputError, "text='' for 'chars': must be the path of a file, or stdlib."),
+        ("chars", {"text": 3}, InputError, "text=3 for 'chars': must be the path of a file, or stdlib."),
+        ("chars", {"text": "a,b"}, InputError, "text='a,b' for 'chars': a comma ends an option. Give a file without one in its path."),
     ],
 )
 def test_unusable_options(name, options, kind, sentence):

@@ -252,9 +252,14 @@ def test_a_task_is_frozen_and_copies_are_itself_and_it_travels():
     assert dataclasses.replace(own, name="u").metrics == own.metrics
 
 
-@pytest.mark.parametrize("text", ["digits", "line:noise=0.5", "curve:two-bumps,width=8", "quadratic-deep", "mnist"])
+TINY = "chars:words.txt,layers=1,heads=1,width=8,context=8"
+
+
+@pytest.mark.parametrize("text", ["digits", "line:noise=0.5", "curve:two-bumps,width=8", "quadratic-deep", "mnist", "mnist:cnn", TINY])
 def test_a_built_in_stands_alone_as_source_text(text, monkeypatch, tmp_path):
-    if text == "mnist":
+    (tmp_path / "words.txt").write_text("all the words that there are\n" * 20)
+    monkeypatch.chdir(tmp_path)
+    if text.startswith("mnist"):
         write_small_mnist(tmp_path / "mnist")
         monkeypatch.setenv("RAVINE_DATA", str(tmp_path))
     own = load(text)

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from ravine.base.errors import InputError
-from ravine.trainer.encoding import decode, encode
+from ravine.trainer.encoding import decode, encode, merge, select
 
 VALUES = [
     None,
@@ -51,3 +51,17 @@ def test_anything_else_is_refused_by_its_place():
         InputError, match=r"state\.a\.1 is of type function, which a checkpoint cannot hold without code\. Use an optimizer"
     ):
         encode({"a": [1, len and test_the_state_of_torchs_optimizers_comes_back]}, "state", {})
+
+
+def test_parts_of_an_optimizers_state_become_one_and_are_chosen_from():
+    tensors, parts = {}, []
+    for places in ([2, 0], [1]):
+        state = {place: {"exp_avg": torch.full((2,), float(place))} for place in places}
+        parts.append(encode({"state": state, "param_groups": [{"lr": 0.1}]}, "optimizer", tensors))
+    whole = decode(merge(parts), tensors)
+    assert list(whole["state"]) == [0, 1, 2]
+    assert whole["param_groups"] == [{"lr": 0.1}]
+    assert all(torch.equal(held["exp_avg"], torch.full((2,), float(place))) for place, held in whole["state"].items())
+    # What was left out is not even looked for among the tensors.
+    assert list(decode(select(merge(parts), lambda place: place == 1), {"optimizer.state.1.exp_avg": torch.ones(2)})["state"]) == [1]
+    assert merge(parts[:1]) is parts[0]

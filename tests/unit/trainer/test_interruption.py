@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from ravine.trainer import interruption
 from ravine.trainer.interruption import listening
 
 
@@ -43,3 +44,16 @@ def test_other_threads_leave_signals_alone():
     thread.start()
     thread.join()
     assert seen == [before]
+
+
+def test_a_second_ctrl_c_within_the_grace_is_the_first_one_again(monkeypatch):
+    now = 100.0
+    monkeypatch.setattr(interruption.time, "monotonic", lambda: now)
+    with listening(grace_s=2.0) as asked:
+        os.kill(os.getpid(), signal.SIGINT)
+        now = 101.9
+        os.kill(os.getpid(), signal.SIGINT)
+        assert asked.reason == "interrupted"
+        now = 102.1
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)

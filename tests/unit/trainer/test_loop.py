@@ -82,6 +82,15 @@ def test_it_equals_the_plain_loop_bit_for_bit():
     assert trained.metrics["validation"] == {"loss": loss, "accuracy": accuracy}
 
 
+@pytest.mark.slow  # builds native code
+def test_a_long_one_equals_it_too():
+    with torch.random.fork_rng():
+        model, losses, _ = plain_loop().train(2000)
+    trained = ravine.train("digits", steps=2000, check=False)
+    assert list(trained.history.loss) == losses
+    assert all(torch.equal(trained.model.state_dict()[name], tensor) for name, tensor in model.state_dict().items())
+
+
 @pytest.mark.parametrize(
     "make", [lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9), lambda p: torch.optim.AdamW(p, lr=0.01)], ids=["sgd", "adamw"]
 )
@@ -105,6 +114,13 @@ def test_it_equals_a_plain_loop_with_torchs_own_optimizer_and_dropout(make):
                 losses.append(loss.item())
     assert list(trained.history.loss) == losses
     assert all(torch.equal(trained.model.state_dict()[name], tensor) for name, tensor in model.state_dict().items())
+
+
+def test_gradients_of_what_the_optimizer_does_not_hold_do_not_add_up():
+    x, y = task(rows=8).data.train
+    own = ravine.Task("part", lambda: nn.Sequential(nn.Linear(6, 4), nn.Linear(4, 3)), (x, y), (x, y), F.cross_entropy, batch_size=8)
+    trained = ravine.train(own, steps=3, optimizer=lambda model: torch.optim.SGD(model[1].parameters(), lr=1e-12), clip=0)
+    assert list(trained.history.norm) == pytest.approx([trained.history.norm[0]] * 3, rel=1e-5)
 
 
 def test_streams_of_the_caller_are_left_alone():
@@ -136,6 +152,10 @@ OPTIONS = {
     "momentum on a line": {"optimizer": "momentum", "lr": 0.05, "schedule": "linear", "clip": 0},
     "schedule-free": {"optimizer": "schedule_free_adamw", "lr": 0.01, "schedule": "constant"},
     "two gradients": {"optimizer": "sgd+sam", "lr": 0.05},
+    "curvature": {"optimizer": "sophia_h", "lr": 0.01},
+    "matrices apart": {"optimizer": "muon", "lr": 0.02, "hypers": {"weight_decay": 0.1}},
+    "plateau": {"schedule": "plateau:patience=0,factor=0.5", "evaluate_every": 2, "lr": 0.2},
+    "other hypers": {"schedule": {"lr": "one_cycle", "beta1": "one_cycle", "weight_decay": "linear"}},
     "bfloat16": {"precision": "bf16"},
     "rounded by chance": {"precision": "pure_bf16", "weights": "stochastic"},
     "torch's own": {"optimizer": lambda model: torch.optim.AdamW(model.parameters(), lr=0.01, amsgrad=True)},
@@ -242,6 +262,7 @@ def test_a_loss_that_is_no_number_stops_before_the_step(tmp_path):
         ravine.train(own, steps=9, out=tmp_path, evaluate_every=9, observer=observe)
     assert str(raised.value).startswith("the training loss is nan at step 4 (lr ")
     assert "the step was not taken." in str(raised.value)
+    assert "`ravine doctor TASK` looks for the cause" in str(raised.value)
     assert raised.value.step == 4
     assert sum(isinstance(event, Stepped) for event in seen) == 3
 

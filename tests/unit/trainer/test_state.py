@@ -6,7 +6,7 @@ from torch import nn
 
 import ravine
 from ravine.tasks import load
-from ravine.trainer import Options, resolve, state
+from ravine.trainer import Options, portions, resolve
 from ravine.trainer.state import State, pieces
 
 
@@ -29,7 +29,7 @@ def test_pieces_are_the_batch_cut_as_evenly_as_can_be(number):
 def test_an_evaluation_over_pieces_is_the_whole_splits(monkeypatch):
     own = made()
     whole = own.evaluate(own.task.data.validation)
-    monkeypatch.setattr(state, "EVALUATION_ROWS", 100)
+    monkeypatch.setattr(portions, "EVALUATION_ROWS", 100)
     assert own.evaluate(own.task.data.validation) == pytest.approx(whole, rel=1e-6)
     assert own.model.training, "training mode comes back"
 
@@ -63,5 +63,6 @@ def test_a_model_that_evaluates_by_gradients_can_be_trained():
 def test_a_header_says_what_it_is_of():
     header, tensors = made(ema=0.5, patience=2).save()
     assert header["task"] == "digits"
+    assert header["notes"] == {}
     assert header["settings"]["ema"] == "0.5"
     assert {name.partition(".")[0] for name in tensors} == {"model", "average", "history"}
