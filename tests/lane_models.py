@@ -211,3 +211,7 @@ MIXED = (
 def fleet(name, dtype=torch.float64, **options):
     """A fleet of one of the models."""
     return Fleet(task(name, dtype, **options), race_seed=RACE_SEED)
+
+
+shared_fleet = functools.cache(fleet)
+"""One a model: probing it takes longer than the few steps of a test."""

@@ -3,6 +3,7 @@
 import ctypes
 import functools
 
+import pytest
 import torch
 from torch import fx
 from torch.fx.experimental.proxy_tensor import make_fx
@@ -80,6 +81,8 @@ class Library:
 
     def run(self, key, inputs):
         """Call the generated function of a graph; returns its outputs, filled with 77 beforehand."""
+        if toolchain.compiler() is None:
+            pytest.skip("no C++ compiler was found")
         if self._loaded is None:
             self._loaded = toolchain.build("\n".join(self._texts))
         program, results = self._programs[key]
