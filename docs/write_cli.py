@@ -14,8 +14,9 @@ WIDTH = 100
 
 INTRODUCTION = """# The command line
 
-Results go to the standard output, messages to the standard error. Exit status: 0 done, 2 unusable input, 130 interrupted (the record
-holds what was done), 143 terminated. Bad input is answered with one sentence a problem: what was given, what is allowed, what to do.
+Results go to the standard output, messages to the standard error. Exit status: 0 done, 1 the doctor found errors, 2 unusable input,
+130 interrupted (the record holds what was done), 143 terminated. Bad input is answered with one sentence a problem: what was given, what
+is allowed, what to do.
 
 This page is written by `make cli-pages` from the program itself, and a test compares the two.
 """

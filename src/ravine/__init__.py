@@ -11,6 +11,7 @@ from ravine._version import __version__
 if TYPE_CHECKING:
     from ravine import optim, schedules
     from ravine._api import Result, open_record, race
+    from ravine._diagnose import diagnose, range_test
     from ravine._studies import Studies, studies
     from ravine._train import train
     from ravine.tasks import Task, metrics
@@ -19,16 +20,32 @@ _WHERE = {
     "Result": ("ravine._api", "Result"),
     "Studies": ("ravine._studies", "Studies"),
     "Task": ("ravine.tasks", "Task"),
+    "diagnose": ("ravine._diagnose", "diagnose"),
     "metrics": ("ravine.tasks.metrics", None),
     "open_record": ("ravine._api", "open_record"),
     "optim": ("ravine.optim", None),
     "race": ("ravine._api", "race"),
+    "range_test": ("ravine._diagnose", "range_test"),
     "schedules": ("ravine.schedules", None),
     "studies": ("ravine._studies", "studies"),
     "train": ("ravine._train", "train"),
 }
 
-__all__ = ["Result", "Studies", "Task", "__version__", "metrics", "open_record", "optim", "race", "schedules", "studies", "train"]
+__all__ = [
+    "Result",
+    "Studies",
+    "Task",
+    "__version__",
+    "diagnose",
+    "metrics",
+    "open_record",
+    "optim",
+    "race",
+    "range_test",
+    "schedules",
+    "studies",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:

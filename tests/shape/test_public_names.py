@@ -8,7 +8,21 @@ import pytest
 import ravine
 from source_files import SOURCE
 
-FROZEN = ["Result", "Studies", "Task", "__version__", "metrics", "open_record", "optim", "race", "schedules", "studies", "train"]
+FROZEN = [
+    "Result",
+    "Studies",
+    "Task",
+    "__version__",
+    "diagnose",
+    "metrics",
+    "open_record",
+    "optim",
+    "race",
+    "range_test",
+    "schedules",
+    "studies",
+    "train",
+]
 NO_NAMES = {
     "base": "imported file by file",
     "cli": "commands, reached through the program",

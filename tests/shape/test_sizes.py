@@ -12,6 +12,7 @@ MANY_ARGUMENTS = {
     "base/_checks.py:number": "one keyword for each kind of bound",
     "_api.py:race": "the public door: one keyword for each option",
     "_train.py:train": "the same",
+    "_diagnose.py:diagnose": "the same",
 }
 """Functions that may take more than seven arguments, and why. Constructors of drop-in optimisers and commands need no entry."""
 

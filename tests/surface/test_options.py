@@ -8,7 +8,11 @@ SURFACE = {
     "": ["--help", "--version"],
     "data": ["--help"],
     "data get": ["--folder", "--help", "NAME"],
+    "doctor": [
+        *("--force", "--help", "--html", "--json", "--lr", "--optimizer", "--quiet", "--seed", "--seeds", "--set", "--steps", "TASK"),
+    ],
     "export": ["--help", "--out", "--to", "-o", "FILE.ravine"],
+    "generate": ["--help", "--prompt", "--seed", "--temperature", "--tokens", "--top-k", "--top-p", "DIR|FILE"],
     "optimizers": ["--help"],
     "race": [
         *(
@@ -50,6 +54,9 @@ SURFACE = {
             "TASK...",
         ),
     ],
+    "range-test": [
+        *("--force", "--from", "--help", "--json", "--optimizer", "--plot", "--seed", "--seeds", "--steps", "--to", "TASK"),
+    ],
     "recipe": ["--force", "--form", "--help", "--out", "-o", "FILE.ravine"],
     "report": ["--force", "--help", "--out", "-o", "FILE.ravine"],
     "schedule": [
@@ -71,7 +78,20 @@ SURFACE = {
             "--epochs",
             "--evaluate-every",
         ),
-        *("--force", "--help", "--json", "--lr", "--monitor", "--no-check", "--optimizer", "--out", "--patience", "--precision", "--quiet"),
+        *(
+            "--force",
+            "--help",
+            "--json",
+            "--log",
+            "--lr",
+            "--monitor",
+            "--no-check",
+            "--optimizer",
+            "--out",
+            "--patience",
+            "--precision",
+            "--quiet",
+        ),
         *(
             "--recipe",
             "--recompute",
@@ -80,7 +100,10 @@ SURFACE = {
             "--schedule",
             "--seed",
             "--set",
+            "--snapshots",
             "--steps",
+            "--strategy",
+            "--text",
             "--warmup",
             "--weights",
             "TASK",

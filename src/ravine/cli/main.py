@@ -20,12 +20,13 @@ from typer.core import TyperGroup
 from ravine._version import __version__
 from ravine.base._checks import unknown_name
 from ravine.base.errors import RavineError
-from ravine.cli import data, export, listing, race, recipe, report, schedule, show, train
+from ravine.cli import data, doctor, export, generate, listing, race, range_test, recipe, report, schedule, show, train
 from ravine.cli._failures import UsageError, explain
 from ravine.cli._racing import Interrupted
 
 DONE, BAD_INPUT, INTERRUPTED, BROKEN_PIPE, TERMINATED = 0, 2, 130, 141, 143
-"""Exit statuses; 1 is Python's own for an uncaught exception, a defect of ours. Above 128: 128 and the signal's number."""
+"""Exit statuses; 1 is the doctor's for errors that it found, and Python's own for an uncaught exception, a defect of ours.
+Above 128: 128 and the signal's number."""
 
 
 class Terminated(KeyboardInterrupt):
@@ -47,8 +48,10 @@ app = typer.Typer(cls=Commands, rich_markup_mode=None, add_completion=False)
 data_app = typer.Typer(cls=Commands, rich_markup_mode=None, help="Fetch public data sets.")
 data_app.callback()(lambda: None)
 data_app.command()(data.get)
-for command in (race.race, show.show, report.report, recipe.recipe, train.train, export.export, schedule.schedule):
+for command in (race.race, show.show, report.report, recipe.recipe, train.train, generate.generate, doctor.doctor, range_test.range_test):
     app.command()(command)
+for other in (export.export, schedule.schedule):
+    app.command()(other)
 for listed in (listing.tasks, listing.optimizers, listing.schedules):
     app.command()(listed)
 app.add_typer(data_app, name="data")
@@ -74,7 +77,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: what follows the program's name; the process's own if None.
 
     Returns:
-        the exit status: 0 done, 2 bad input, 130 interrupted, 143 terminated, 141 nobody reads the output any more.
+        the exit status: 0 done, 1 the doctor found errors, 2 bad input, 130 interrupted, 143 terminated, 141 nobody reads the output
+        any more.
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     _say_anything()

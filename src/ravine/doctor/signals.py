@@ -67,3 +67,29 @@ def _mean(name: str, norms: Sequence[float] | np.ndarray) -> float:
     if values.ndim != 1 or not values.size or not np.all(np.isfinite(values) & (values >= 0)):
         raise InputError(f"{name}={norms!r}: must be squared norms, at least one, each finite and not negative. Leave out broken steps.")
     return float(values.mean())
+
+
+def first_to_last(norms: Sequence[float]) -> float:
+    """Gradient norm of the first layer over that of the last; infinite where the last is zero, NaN where both are."""
+    first, last = float(norms[0]), float(norms[-1])
+    return float(np.divide(first, last)) if last else float("inf") if first else float("nan")
+
+
+def worst_over_median(norms: np.ndarray, window: int = 50) -> tuple[float, int]:
+    """The largest norm relative to the median of those before it, and its step; of a local median, since norms fall as a run learns.
+
+    Args:
+        norms: of successive steps, (steps,).
+        window: steps before each that the median is taken of; there must be half as many.
+    """
+    worst, place = 0.0, -1
+    for step in range(window // 2, len(norms)):
+        median = float(np.median(norms[max(0, step - window) : step]))
+        if median > 0 and norms[step] / median > worst:
+            worst, place = float(norms[step] / median), step
+    return worst, place
+
+
+def drift(variances: Sequence[float]) -> float:
+    """Variance of the deepest layer over that of the first; NaN with fewer than two."""
+    return float(variances[-1] / variances[0]) if len(variances) > 1 and variances[0] > 0 else float("nan")

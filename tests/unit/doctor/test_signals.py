@@ -7,6 +7,7 @@ import pytest
 
 from ravine.base.errors import InputError
 from ravine.doctor import gradient_noise
+from ravine.doctor.signals import drift, first_to_last, worst_over_median
 
 
 @pytest.mark.parametrize(("small", "big"), [(1, 2), (4, 64), (100, 101)])
@@ -46,3 +47,25 @@ def test_what_is_no_measurement_is_refused(arguments):
     small, big, few, many = arguments
     with pytest.raises(InputError):
         gradient_noise(small, big, small_batch=few, big_batch=many)
+
+
+def test_first_layer_over_last():
+    assert first_to_last([1e-6, 1.0, 1e-2]) == pytest.approx(1e-4)
+    assert first_to_last([1.0, 0.0]) == math.inf
+    assert math.isnan(first_to_last([0.0, 0.0]))
+
+
+def test_the_largest_norm_is_told_from_those_before_it_alone():
+    falling = np.geomspace(100.0, 1.0, 200)
+    assert worst_over_median(falling)[0] < 1.0
+    falling[120] *= 10
+    worst, step = worst_over_median(falling)
+    assert step == 120
+    # Ten times its neighbour, of a curve that falls by half within the window.
+    assert worst == pytest.approx(5.54, abs=0.01)
+
+
+def test_drift_of_the_variance_with_depth():
+    assert drift([2.0, 1.0, 1e-8]) == pytest.approx(5e-9)
+    assert math.isnan(drift([1.0]))
+    assert math.isnan(drift([0.0, 1.0]))

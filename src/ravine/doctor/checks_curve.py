@@ -1,0 +1,114 @@
+"""The rung `curve`: what the losses of a training say by themselves."""
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from ravine.doctor import curves
+from ravine.doctor.outcome import Outcome, judged
+from ravine.doctor.short_run import Trajectory
+from ravine.records.findings import Finding, Severity
+
+CURVE = "curve"
+FLAT = 0.01
+"""Share of the initial loss by which it must fall, and by which it must come below the input-independent loss."""
+HIGH_SPIKE = 0.25
+"""Share of the whole fall that a spike must undo to be more than a hard batch."""
+SWINGING = 0.25
+"""Share of evaluations that stand above both neighbours."""
+TURNED, WORSENED = 0.05, 0.01
+"""Rise of the validation loss above its best, and fall of the metric below its own, relative."""
+LATE = 0.75
+"""Part of the curve that a best value must reach to be called late."""
+_FOUNDRY = "llm-foundry (2 times the mean of 100), OLMo-core (6 sd over 128)"
+_PRECHELT = "Prechelt (1998), Early stopping, but when?; Google's tuning playbook"
+_TRAINER = "AutoTrainer (Zhang et al., ICSE 2021)"
+
+
+def curve(trajectory: Trajectory, baseline: float | None, *, higher_is_better: Mapping[str, bool], is_whole: bool = False) -> Outcome:
+    """Spikes, a flat and high curve, oscillation, validation that turns up, a best value at the end.
+
+    Args:
+        trajectory: of the training.
+        baseline: loss of the best constant output; None if unknown.
+        higher_is_better: of every metric.
+        is_whole: whether it is the user's own training to its end, so that a late best value means something.
+    """
+    fallen = curves.fall(trajectory.losses)
+    first, last = float(trajectory.losses[: max(1, len(trajectory.losses) // 10)].mean()), _end(trajectory)
+    found = [*_flat(trajectory, fallen, baseline), *_spikes(trajectory, first - last), *_swings(trajectory)]
+    found += _turned(trajectory, higher_is_better)
+    if is_whole and curves.best_place(curves.smoothed(trajectory.losses)) >= LATE:
+        found.append(_late())
+    return judged(CURVE, f"loss {first:.4g} to {last:.4g} in {len(trajectory.losses)} steps at lr={trajectory.rate:.3g}", found)
+
+
+def _end(trajectory: Trajectory) -> float:
+    return float(trajectory.losses[-max(1, len(trajectory.losses) // 10) :].mean())
+
+
+def _late() -> Finding:
+    title, measured, remedy = (
+        "still improving at the end",
+        "the best loss stands in the last quarter",
+        "Train longer, or let the rate decay.",
+    )
+    return Finding("information", CURVE, title, measured, "before the last 25 %", "Google's tuning playbook", "", remedy)
+
+
+def _flat(trajectory: Trajectory, fallen: float, baseline: float | None) -> Iterator[Finding]:
+    if fallen >= FLAT:
+        return
+    end = _end(trajectory)
+    is_stuck = baseline is not None and end >= (1 - FLAT) * baseline
+    if baseline is not None and not is_stuck:
+        return
+    beside = f"; a constant output reaches {baseline:.4g}" if baseline is not None else ""
+    measured = f"fell by {fallen:.2%} to {end:.4g} in {len(trajectory.losses)} steps{beside}"
+    remedy = "Raise the rate; if `ravine range-test` finds no descent either, see the findings of the lower rungs."
+    severity: Severity = "error" if is_stuck else "warning"
+    source = f"PROTOCOL, the race, 10; {_TRAINER}"
+    yield Finding(severity, CURVE, "the loss stays flat and high", measured, "a fall of 1 %", source, "", remedy)
+
+
+def _spikes(trajectory: Trajectory, whole: float) -> Iterator[Finding]:
+    steps = curves.spikes(trajectory.losses)
+    if not len(steps):
+        return
+    heights = np.array([trajectory.losses[step] - trajectory.losses[max(0, step - 10) : step].mean() for step in steps])
+    worst = int(heights.argmax())
+    is_high = heights[worst] > HIGH_SPIKE * max(whole, 0.0)
+    measured = f"{len(steps)} spikes, the largest to {trajectory.losses[steps[worst]]:.4g}"
+    remedy = "Warm up, clip gradients, or lower the rate; look at the rows of that batch." if is_high else "Nothing, while it recovers."
+    severity: Severity = "warning" if is_high else "information"
+    threshold, where = "2 times the mean of 100, or 6 sd over 128", f"step {int(steps[worst]) + 1:,}"
+    yield Finding(severity, CURVE, "the loss spikes", measured, threshold, _FOUNDRY, where, remedy)
+
+
+def _swings(trajectory: Trajectory) -> Iterator[Finding]:
+    share = curves.swings(trajectory.evaluations.get("train", np.empty(0)))
+    if share >= SWINGING:
+        measured = f"{share:.0%} of the evaluations of fixed rows stand above both neighbours"
+        remedy = "Lower the rate, or let it decay."
+        yield Finding("warning", CURVE, "the loss oscillates", measured, f"{SWINGING:.0%}", _TRAINER, "", remedy)
+
+
+def _turned(trajectory: Trajectory, higher_is_better: Mapping[str, bool]) -> Iterator[Finding]:
+    losses = trajectory.evaluations.get("loss", np.empty(0))
+    if len(losses) < 4 or not losses.min() > 0 or curves.turn_up(losses) <= TURNED:
+        return
+    # A validation loss that rises beside a metric that improves is a model that grows sure of itself, not an overfit one.
+    if not any(
+        _worsened(trajectory.evaluations[name], is_up) for name, is_up in higher_is_better.items() if name in trajectory.evaluations
+    ):
+        return
+    measured = f"{curves.turn_up(losses):.0%} above its best, at step {int(trajectory.evaluated[int(losses.argmin())]):,}"
+    remedy = "Stop there, or regularise: weight decay, dropout, augmentation, more data."
+    yield Finding("warning", CURVE, "validation turns up, and the metric with it", measured, f"{TURNED:.0%}", _PRECHELT, "", remedy)
+
+
+def _worsened(values: np.ndarray, is_up: bool) -> bool:
+    best = values.max() if is_up else values.min()
+    late = values[-curves.LASTING :]
+    lost = (best - late.max()) if is_up else (late.min() - best)
+    return bool(lost > WORSENED * max(abs(best), 1e-12))

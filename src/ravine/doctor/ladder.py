@@ -1,0 +1,147 @@
+"""The ladder: every rung in order, until a lower one makes those above it meaningless."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from ravine.doctor import checks_curve, checks_functions, checks_gradients, checks_loss, checks_numbers, checks_rate, checks_setup
+from ravine.doctor.outcome import Outcome, judged, skipped, unknown
+from ravine.doctor.short_run import ShortRun, short_run
+from ravine.doctor.subject import Settings, Subject
+from ravine.fleet.tile_run import quiet_threads
+from ravine.records.findings import RUNGS, Diagnosis, Finding
+from ravine.records.sweeps import RangeTest
+from ravine.tasks import Task
+from ravine.tasks.splits import first_line
+
+ALL = frozenset(RUNGS)
+OF_TRAINING = frozenset({"rate", "update-to-weight", "curve", "curvature", "batch size"})
+"""What a training says, which means nothing where not even one batch can be learnt."""
+STOPPED = {
+    "loading": ALL,
+    "initial loss": ALL,
+    "overfit one batch": OF_TRAINING,
+    "gradients": frozenset({"update-to-weight", "curve", "curvature", "batch size"}),
+}
+"""Rung -> rungs above it that suppose it."""
+
+Observer = Callable[[str], object]
+"""Told the name of each rung before it is climbed."""
+
+
+def examine(task: Task, settings: Settings | None = None, observer: Observer | None = None) -> Diagnosis:
+    """Walk the ladder.
+
+    Args:
+        task: anything that `ravine.Task` accepted.
+        settings: how it is to be trained.
+        observer: see `Observer`.
+    """
+    chosen, tell = settings or Settings(), observer or (lambda rung: None)
+    with quiet_threads():
+        tell(RUNGS[0])
+        try:
+            usable, found = checks_setup.runnable(task)
+        except checks_setup.Blocked as error:
+            return _blocked(task, error.finding)
+        climb = _Climb(Subject(usable, chosen), found)
+        outcomes = _without_echoes([_climbed(climb, name, tell) for name in RUNGS], climb.stops)
+    findings = tuple(finding for outcome in outcomes for finding in outcome.findings)
+    return Diagnosis(usable.describe(), findings, tuple(outcome.rung for outcome in outcomes))
+
+
+def _without_echoes(outcomes: list[Outcome], stops: Mapping[str, str]) -> list[Outcome]:
+    """A model that cannot learn one batch learns nothing from its inputs either: that is the same fault once more."""
+    name = checks_loss.OVERFIT
+    if name not in stops:
+        return outcomes
+    return [
+        unknown(outcome.rung.rung, f"{outcome.rung.measured}; {stops[name]}")
+        if outcome.rung.rung == checks_loss.INDEPENDENT and outcome.rung.verdict == "fail" and _is_of_inputs(outcome)
+        else outcome
+        for outcome in outcomes
+    ]
+
+
+def _is_of_inputs(outcome: Outcome) -> bool:
+    return [finding.title for finding in outcome.findings] == [checks_loss.NO_INPUT]
+
+
+def _blocked(task: Task, finding: Finding) -> Diagnosis:
+    """The diagnosis of a task that cannot be run."""
+    why = "the task does not run, and nothing above means anything before it does"
+    place = RUNGS.index(finding.rung)
+    below = [judged(name, "one batch was read and run").rung for name in RUNGS[:place]]
+    rest = [skipped(name, why).rung for name in RUNGS[place + 1 :]]
+    rungs = (*below, judged(finding.rung, finding.measured, [finding]).rung, *rest)
+    return Diagnosis({"name": task.name, "description": task.description}, (finding,), rungs)
+
+
+def _climbed(climb: "_Climb", name: str, tell: Observer) -> Outcome:
+    for rung, why in climb.stops.items():
+        if name in STOPPED.get(rung, frozenset()):
+            return skipped(name, why)
+    tell(name)
+    try:
+        outcome = climb.rung(name)
+    except Exception as error:  # the user's code may raise anywhere; one rung that cannot be climbed does not hide the others
+        return unknown(name, f"could not be measured: {type(error).__name__}: {first_line(error)}")
+    if outcome.stops:
+        climb.stops[name] = outcome.stops
+    return outcome
+
+
+@dataclass
+class _Climb:
+    """What rungs hand to those above them."""
+
+    subject: Subject
+    before: list[Finding]
+    stops: dict[str, str] = field(default_factory=dict)
+
+    def rung(self, name: str) -> Outcome:
+        """Climb one rung."""
+        return _CLIMBS[name](self)
+
+    @cached_property
+    def test(self) -> RangeTest:
+        """The range test."""
+        return checks_rate.tested(self.subject)
+
+    @property
+    def lr(self) -> float:
+        """The rate of the short training."""
+        settings = self.subject.settings
+        if settings.lr is not None:
+            return settings.lr
+        usual = settings.entry.search_lr
+        return usual if "overfit one batch" in self.stops else checks_rate.working_rate(self.test, usual)
+
+    @cached_property
+    def run(self) -> ShortRun:
+        """The short training."""
+        return short_run(self.subject, self.lr)
+
+    @property
+    def directions(self) -> dict[str, bool]:
+        """Whether higher is better, of every metric."""
+        return {name: self.subject.task.higher_is_better(name) for name in self.subject.task.metrics}
+
+
+_CLIMBS: Mapping[str, Callable[[Any], Outcome]] = {
+    "loading": lambda climb: checks_setup.loading(climb.subject, climb.before),
+    "initial loss": lambda climb: checks_loss.initial_loss(climb.subject),
+    "input-independent baseline": lambda climb: checks_loss.input_independent(climb.subject),
+    "overfit one batch": lambda climb: checks_loss.overfit(climb.subject),
+    "gradient check": lambda climb: checks_functions.gradient_check(climb.subject),
+    "rate": lambda climb: checks_rate.rate(climb.test, climb.subject.settings.lr),
+    "gradients": lambda climb: checks_gradients.gradients(climb.run.trajectory),
+    "update-to-weight": lambda climb: checks_gradients.updates(climb.run.trajectory),
+    "dead units": lambda climb: checks_gradients.units(climb.run.after),
+    "activations": lambda climb: checks_gradients.activations(climb.run.after),
+    "curve": lambda climb: checks_curve.curve(climb.run.trajectory, climb.subject.task.baseline_loss(), higher_is_better=climb.directions),
+    "precision": lambda climb: checks_numbers.precision(climb.subject, climb.run.before, climb.run.after),
+    "curvature": lambda climb: checks_numbers.curvature(climb.subject, climb.run, climb.lr),
+    "batch size": lambda climb: checks_numbers.batch_size(climb.subject, climb.run),
+}

@@ -1,0 +1,163 @@
+"""Rungs that look at the loss: each sick in one way, and the healthy twin."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+import ravine
+from doctor_tasks import blobs, healthy, network
+from ravine.doctor import checks_loss as checks
+from ravine.doctor.subject import Settings, Subject
+
+
+def subject(task, **settings):
+    return Subject(task, Settings(**{"steps": 60, "seeds": 2} | settings))
+
+
+def said(outcome):
+    return [(finding.severity, finding.title) for finding in outcome.findings]
+
+
+def scaled(factor, bias=0.0):
+    def make():
+        model = network()
+        with torch.no_grad():
+            model[2].weight.mul_(factor)
+            model[2].bias.add_(torch.tensor([bias, 0.0, 0.0, 0.0]))
+        return model
+
+    return make
+
+
+def small():
+    """Starts at ln 4 within a few percent."""
+    return scaled(0.1)()
+
+
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        (small, []),
+        (scaled(0.1, bias=1.3), [("warning", "the loss begins too high")]),
+        (scaled(100.0), [("error", "the loss begins too high")]),
+    ],
+)
+def test_the_loss_of_class_scores_begins_at_ln_k(model, expected):
+    outcome = checks.initial_loss(subject(healthy(model)))
+    assert said(outcome) == expected
+    assert "from ln 4 (1.386)" in outcome.rung.measured
+
+
+def wide(factor):
+    def make():
+        model = nn.Linear(6, 1)
+        with torch.no_grad():
+            model.weight.mul_(factor)
+        return model
+
+    return make
+
+
+@pytest.mark.parametrize(("factor", "expected"), [(1.0, []), (50.0, [("error", "the loss begins too high")])])
+def test_a_regression_begins_at_the_second_moment_of_its_target(factor, expected):
+    x, _ = blobs()
+    task = healthy(wide(factor), functional.mse_loss, (x, x[:, :1]), (x, x[:, :1]), metrics={})
+    assert said(checks.initial_loss(subject(task))) == expected
+
+
+def with_end(end):
+    return lambda: nn.Sequential(*small(), end)
+
+
+def binary(end):
+    x, y = blobs()
+    data = (x, (y > 1).float()[:, None])
+    return healthy(lambda: nn.Sequential(wide(0.1)(), *end), functional.binary_cross_entropy_with_logits, data, data, metrics={})
+
+
+@pytest.mark.parametrize(
+    "task",
+    [healthy(with_end(nn.Softmax(dim=1))), healthy(small, functional.nll_loss), binary([nn.Sigmoid()])],
+    ids=["softmax before cross-entropy", "scores into nll", "sigmoid before logits"],
+)
+def test_an_output_that_the_loss_takes_for_something_else(task):
+    assert ("error", "the loss takes the output for something else") in said(checks.initial_loss(subject(task)))
+
+
+@pytest.mark.parametrize("task", [healthy(with_end(nn.LogSoftmax(dim=1)), functional.nll_loss), binary([])], ids=["nll", "logits"])
+def test_an_output_that_the_loss_takes_for_what_it_is(task):
+    assert said(checks.initial_loss(subject(task))) == []
+
+
+def test_the_start_of_a_loss_of_ones_own_is_unknown():
+    def own(output, target):
+        return functional.cross_entropy(output, target)
+
+    assert checks.initial_loss(subject(healthy(loss=own))).rung.verdict == "unknown"
+
+
+def shuffled(rows, seed):
+    x, y = blobs(rows, seed=seed)
+    return x, y[torch.randperm(rows, generator=torch.Generator().manual_seed(seed))]
+
+
+@pytest.mark.slow  # four fleets of lanes each
+def test_labels_that_have_nothing_to_do_with_their_inputs():
+    good = checks.input_independent(subject(healthy()))
+    assert (good.rung.verdict, said(good)) == ("pass", [])
+    sick = checks.input_independent(subject(healthy(train=shuffled(256, 0), validation=shuffled(64, 1))))
+    assert said(sick) == [("error", "what the model learns does not depend on its inputs")]
+
+
+class Mixing(nn.Module):
+    def __init__(self, dim):
+        super().__init__()
+        self.net, self.dim = network(), dim
+
+    def forward(self, x):
+        return self.net(x).log_softmax(self.dim)
+
+
+def test_rows_that_see_each_other():
+    sick = list(checks._across_rows(subject(healthy(lambda: Mixing(0)))))
+    assert [(finding.severity, finding.title) for finding in sick] == [("error", "rows of a batch see each other")]
+    assert list(checks._across_rows(subject(healthy(lambda: Mixing(1))))) == []
+
+
+def test_rows_may_see_each_other_while_batch_normalisation_trains():
+    assert list(checks._across_rows(subject(healthy(lambda: nn.Sequential(nn.BatchNorm1d(6), *network()))))) == []
+
+
+def test_inputs_of_a_step_cannot_be_told_from_targets():
+    rows = (blobs()[0],)
+    task = ravine.Task("own", lambda: nn.Linear(6, 6), rows, rows, step=lambda model, batch: model(batch[0]).square().mean())
+    assert checks.input_independent(subject(task)).rung.verdict == "unknown"
+
+
+class Detached(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net, self.bias = network(), nn.Parameter(torch.zeros(4))
+
+    def forward(self, x):
+        return self.net(x).detach() + self.bias
+
+
+@pytest.mark.slow  # native code of two models
+def test_one_batch_is_learnt_by_heart_and_not_through_a_detached_output(monkeypatch):
+    monkeypatch.setattr(checks, "OVERFIT_STEPS", 100)
+    good = checks.overfit(subject(healthy()))
+    assert (good.rung.verdict, said(good)) == ("pass", [])
+    assert "16 rows" in good.rung.measured
+    assert "accuracy 100%" in good.rung.measured
+    sick = checks.overfit(subject(healthy(Detached)))
+    assert said(sick) == [("error", "not even one batch can be learnt")]
+    assert sick.stops == "not even one batch can be learnt"
+
+
+def test_regularisation_is_off():
+    model = nn.Sequential(nn.Dropout(0.5), nn.MultiheadAttention(4, 2, dropout=0.3))
+    model.drop_prob = 0.2
+    off = checks._unregularised(model)
+    assert (off[0].p, off[1].dropout, off.drop_prob) == (0.0, 0.0, 0.0)

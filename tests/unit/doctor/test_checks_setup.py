@@ -1,0 +1,183 @@
+"""The rung `loading`: each fault by itself, and none on a healthy twin."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+from torch.utils.data import DataLoader, IterableDataset
+
+import ravine
+from doctor_tasks import blobs, healthy, network
+from ravine.doctor.checks_setup import Blocked, loading, runnable
+from ravine.doctor.subject import Settings, Subject
+
+
+def found(task):
+    usable, before = runnable(task)
+    return loading(Subject(usable, Settings()), before)
+
+
+def titles(task):
+    return [(finding.severity, finding.title) for finding in found(task).findings]
+
+
+def test_a_healthy_task_passes_without_a_finding():
+    outcome = found(healthy())
+    assert (outcome.rung.verdict, outcome.findings) == ("pass", ())
+    assert outcome.rung.measured == "256 train, 64 validation rows; 180 parameters; batches of 32"
+
+
+class Spare(nn.Module):
+    def __init__(self, **parts):
+        super().__init__()
+        self.net = network()
+        for name, part in parts.items():
+            setattr(self, name, part)
+
+    def forward(self, x):
+        return self.net(x)
+
+
+class Listed(Spare):
+    def __init__(self):
+        super().__init__()
+        self.more = [nn.Linear(4, 4)]
+
+    def forward(self, x):
+        return self.more[0](self.net(x))
+
+
+class Dozing(Spare):
+    def forward(self, x):
+        self.eval()
+        return self.net(x)
+
+
+def twice():
+    layer = nn.Linear(6, 6)
+    return nn.Sequential(layer, nn.ReLU(), layer, nn.ReLU(), nn.Linear(6, 4))
+
+
+def frozen():
+    model = network()
+    model[0].requires_grad_(False)
+    return model
+
+
+@pytest.mark.parametrize(
+    ("model", "severity", "title"),
+    [
+        (lambda: Spare(unused=nn.Linear(2, 2)), "error", "parameters get no gradient"),
+        (Listed, "error", "tensors are not registered with the model"),
+        (twice, "error", "one parameter stands at several places"),
+        (frozen, "warning", "parameters stay at their random values"),
+        (Dozing, "warning", "modules are in evaluation mode while training"),
+    ],
+)
+def test_a_model_that_training_does_not_reach(model, severity, title):
+    assert (severity, title) in titles(healthy(model))
+
+
+def test_inputs_that_are_constant_or_not_scaled():
+    x, y = blobs()
+    assert titles(healthy(train=(torch.ones_like(x), y))) == [("error", "inputs are the same in every row")]
+    assert titles(healthy(train=(x * 1e4, y), validation=(x * 1e4, y))) == [("warning", "inputs are not scaled")]
+
+
+def test_labels_that_begin_at_one():
+    x, y = blobs()
+    assert titles(healthy(lambda: network(5), train=(x, y + 1), validation=(x, y + 1))) == [("warning", "labels begin at 1")]
+
+
+def blocked(task):
+    with pytest.raises(Blocked) as caught:
+        runnable(task)
+    return caught.value.finding
+
+
+def raising(x):
+    raise KeyError("weights.pt")
+
+
+class Raises(Spare):
+    def forward(self, x):
+        return raising(x)
+
+
+def test_a_task_that_raises_says_where_and_why():
+    finding = blocked(healthy(Raises))
+    assert (finding.severity, finding.rung, finding.title) == ("error", "loading", "the task does not run")
+    assert "KeyError" in finding.measured
+    assert 'raise KeyError("weights.pt")' in finding.where
+
+
+class Endless(IterableDataset):
+    def __iter__(self):
+        while True:
+            yield torch.zeros(6), 0
+
+
+class Unsure(torch.utils.data.Dataset):
+    def __len__(self):
+        raise NotImplementedError("nobody knows")
+
+    def __getitem__(self, index):
+        return torch.zeros(6), 0
+
+
+def nan_in_data():
+    x, y = blobs()
+    x[17, 3] = float("nan")
+    return x, y
+
+
+@pytest.mark.parametrize(
+    ("changes", "rung", "text"),
+    [
+        ({"train": DataLoader(Endless(), batch_size=4)}, "loading", "Read a stream into tensors first"),
+        ({"train": Unsure()}, "loading", "nobody knows"),
+        ({"train": nan_in_data()}, "loading", r"train[0][17, 3] is nan"),
+        ({"model": nn.ReLU}, "loading", "has no parameters that require gradients"),
+        (
+            {"loss": lambda output, target: functional.cross_entropy(output, target).detach()},
+            "loading",
+            "does not depend on the parameters",
+        ),
+        (
+            {"loss": lambda output, target: functional.cross_entropy(output, target).log() * float("inf")},
+            "initial loss",
+            "before the first step",
+        ),
+    ],
+)
+def test_what_cannot_be_run_is_one_finding(changes, rung, text):
+    finding = blocked(healthy(**changes))
+    assert (finding.severity, finding.rung) == ("error", rung)
+    assert text in finding.measured
+
+
+def test_a_model_that_draws_from_a_stream_of_its_own_is_one_finding():
+    stream = torch.Generator().manual_seed(0)
+
+    class Own(Spare):
+        def forward(self, x):
+            return self.net(x + torch.randn(x.shape, generator=stream))
+
+    assert "gave another number when run again" in blocked(healthy(Own)).measured
+
+
+def test_a_metric_that_raises_leaves_the_rest_to_be_examined():
+    def metric(output, target):
+        raise ZeroDivisionError("no rows")
+
+    outcome = found(healthy(metrics={"own": metric}))
+    assert [finding.title for finding in outcome.findings] == ["a metric cannot be used"]
+    assert "the metric 'own' raised ZeroDivisionError: no rows" in outcome.findings[0].measured
+
+
+def test_a_step_of_its_own_is_examined_too():
+    def step(model, batch):
+        return functional.mse_loss(model(batch[0]), batch[0])
+
+    rows = (blobs()[0],)
+    assert found(ravine.Task("own", lambda: nn.Linear(6, 6), rows, rows, step=step)).findings == ()
