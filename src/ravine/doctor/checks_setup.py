@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from ravine.base.errors import DataError, RavineError, TaskError
-from ravine.doctor import checks_data, structure
+from ravine.doctor import structure
 from ravine.doctor.outcome import Outcome, judged
 from ravine.doctor.probe import Reading, probe
 from ravine.doctor.subject import Subject, variant
@@ -94,7 +94,7 @@ def loading(subject: Subject, before: list[Finding]) -> Outcome:
     """
     reading = probe(subject.objective(), subject.batch)
     found = [*before, *_parameters(subject, reading), *_edited(subject), *_modes(reading), *_layers(subject)]
-    found += [*_inputs(subject), *_labels(subject), *checks_data.data(subject)]
+    found += [*_inputs(subject), *_labels(subject)]
     sizes = subject.task.data.sizes
     rows = ", ".join(f"{count:,} {name}" for name, count in sizes.items() if count)
     count = sum(p.numel() for p in subject.model().parameters() if p.requires_grad)
