@@ -43,7 +43,7 @@ def test_version(capsys):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["rase"], "no command is called 'rase'; did you mean 'race'? See: ravine --help"),
+        (["shwo"], "no command is called 'shwo'; did you mean 'show'? See: ravine --help"),
         (["data", "gett"], "no command is called 'gett'; did you mean 'get'? See: ravine data --help"),
         (
             ["race", "line", "--optimiser", "x"],

@@ -12,8 +12,9 @@ DECLARED = {name: found for name, found in vars(_train_options).items() if typin
 RENAMED = {"save_every": "save_s"}
 
 
+# `--text FILE` is short for the task chars:text=FILE.
 def test_every_option_of_the_function_is_an_option_of_the_command():
-    command = {RENAMED.get(name, name) for name in inspect.signature(train).parameters} - {"as_json", "quiet"}
+    command = {RENAMED.get(name, name) for name in inspect.signature(train).parameters} - {"as_json", "quiet", "text"}
     assert command == set(inspect.signature(ravine.train).parameters) - {"observer"}
 
 
