@@ -52,7 +52,7 @@ def test_citation_reads_as_a_reference():
     assert str(Citation("A", 2020, "Title")) == "A (2020), Title"
 
 
-@pytest.mark.parametrize("rule", {entry.rule for entry in REGISTRY.values()}, ids=lambda rule: rule.name)
+@pytest.mark.parametrize("rule", dict.fromkeys(entry.rule for entry in REGISTRY.values()), ids=lambda rule: rule.name)
 def test_declarations_of_every_rule_are_consistent(rule):
     symbols = [hyper.symbol for hyper in rule.hypers]
     assert len(set(symbols)) == len(symbols)

@@ -91,7 +91,7 @@ def test_epochs_are_steps():
         ({"patience": 0}, r"patience=0: must be a whole number, at least 1"),
         ({"optimizer": lambda model: None, "lr": 0.1}, r"lr with an optimizer of your own: it would have no effect"),
     ],
-    ids=str,
+    ids=lambda value: value if isinstance(value, str) else ",".join(value),
 )
 def test_unusable_options_are_one_sentence(options, sentence):
     with pytest.raises(InputError, match=sentence):
