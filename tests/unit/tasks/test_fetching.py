@@ -159,10 +159,11 @@ def test_a_transfer_that_keeps_breaking_says_so_and_keeps_its_part(server, tmp_p
 @pytest.mark.parametrize(
     ("body", "sentence"),
     [
-        (gzip.compress(b"other"), "has a wrong checksum (sha256 "),
+        (gzip.compress(b"other", mtime=0), "has a wrong checksum (sha256 "),
         (b"<html>", "has a wrong checksum"),
         (PACKED[f"{NAMES[0]}.gz"][:-5], "cannot be read"),
     ],
+    ids=["other", "page", "cut"],
 )
 def test_damage_is_noticed_and_removed(server, tmp_path, body, sentence):
     server.files[f"{NAMES[0]}.gz"] = body
