@@ -36,3 +36,8 @@ def pytest_collection_modifyitems(config, items):
         for marker, reason in absent.items():
             if reason and item.get_closest_marker(marker):
                 item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def pytest_make_parametrize_id(val):
+    """Bytes by what they are, not what they hold: compressed ones hold the time, and processes must agree on names."""
+    return "bytes" if isinstance(val, bytes) else None
