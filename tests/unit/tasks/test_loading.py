@@ -113,9 +113,10 @@ def test_two_folders_may_hold_neighbours_and_files_of_the_same_names(write):
     for folder in ("a", "b"):
         write(f"name = {folder!r}", f"{folder}/name_of_task.py", make=False)
         write("import name_of_task\ntask = made(name_of_task.name)", f"{folder}/task.py")
+    before = set(sys.modules)
     first, second = load("a/task.py"), load("b/task.py")
     assert (first.name, second.name) == ("a", "b")
-    modules = [name for name in sys.modules if name.startswith("ravine_task_task_")]
+    modules = [name for name in sys.modules.keys() - before if name.startswith("ravine_task_task_")]
     assert len(modules) == 2  # both stay, so that pickle and dataclasses find each one's classes
 
 
