@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ravine._diagnose import diagnose, range_test
     from ravine._studies import Studies, studies
     from ravine._train import train
+    from ravine.doctor.watch import Watch as watch
     from ravine.tasks import Task, metrics
 
 _WHERE = {
@@ -29,6 +30,7 @@ _WHERE = {
     "schedules": ("ravine.schedules", None),
     "studies": ("ravine._studies", "studies"),
     "train": ("ravine._train", "train"),
+    "watch": ("ravine.doctor.watch", "Watch"),
 }
 
 __all__ = [
@@ -45,6 +47,7 @@ __all__ = [
     "schedules",
     "studies",
     "train",
+    "watch",
 ]
 
 

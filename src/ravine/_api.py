@@ -90,9 +90,12 @@ class Result:
     def report(self, path: str | Path) -> Path:
         """Write one self-contained HTML page, with the recipe's script where the task is at hand or built in."""
         from ravine.race.recipe import printed_recipe
-        from ravine.report import report
+        from ravine.report import is_watched, report, watched_diagnosis
+        from ravine.report.diagnosis import write_diagnosis
 
         with self.record() as record:
+            if is_watched(record):
+                return write_diagnosis(watched_diagnosis(record), path)
             text, note = printed_recipe(record, self._task)
             report(record, path, recipe=text, recipe_note=note)
         return Path(path)
@@ -107,8 +110,12 @@ class Result:
     def recipe(self) -> Any:
         """The recommended recipe; its `code()` is a plain PyTorch script that does not import ravine, `code(form=...)` another."""
         from ravine.race.recipe import make_recipe
+        from ravine.report import is_watched
 
         with self.record() as record:
+            if is_watched(record):
+                given = f"{self.path} is a training that was watched"
+                raise InputError(f"{given}: must be a race, which alone has a recipe. Run `ravine race`.", given=self.path)
             return make_recipe(record, self._task)
 
 
@@ -199,7 +206,15 @@ def race(
     path = Path(out) if out is not None else Path(tempfile.mkdtemp(prefix="ravine-")) / "race.ravine"
     with _staff(ray, workers) as staff:
         run_race(plan, path, device=_device(device, ray), workers=staff, existing=existing, observer=observer, snapshot_s=snapshot_s)
-    return Result(path, plan.task)
+    return _diagnosed(path, plan.task)
+
+
+def _diagnosed(path: Path, task: Task) -> Result:
+    """The result of a race, its diverged lanes diagnosed."""
+    from ravine._lanes import diagnose_lanes
+
+    diagnose_lanes(path, task)
+    return Result(path, task)
 
 
 def _device(name: str, ray: str | None) -> str:

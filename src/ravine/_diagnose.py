@@ -1,15 +1,17 @@
 """The public functions behind `ravine.diagnose` and `ravine.range_test`; they join the layers below and hold no logic of their own."""
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ravine.tasks import Task
 
 if TYPE_CHECKING:
     from ravine.records.findings import Diagnosis
+    from ravine.records.run_curves import CurveReading
     from ravine.records.sweeps import RangeTest
 
-__all__ = ["diagnose", "range_test"]
+__all__ = ["diagnose", "diagnose_curve", "diagnose_lane", "range_test"]
 
 
 def diagnose(
@@ -98,3 +100,43 @@ def range_test(
 
     loaded = load(task) if isinstance(task, str) else task
     return run(loaded, optimizer=optimizer, seeds=seeds, steps=steps, from_lr=from_lr, to_lr=to_lr, race_seed=seed)
+
+
+def diagnose_lane(record: str | Path, lane: int, task: Task | None = None) -> "Diagnosis":
+    """Train a lane of a race again, compare it with its record, and examine it.
+
+    Args:
+        record: of the race.
+        lane: its number, see `ravine show FILE.ravine --lanes`.
+        task: what was raced; loaded by the reference in the record if None.
+
+    Returns:
+        the findings; `task["replay"]` says whether the losses have the bits of the record.
+
+    Raises:
+        InputError: the record has no such lane, or its task is not at hand or was changed.
+        RecordError, TaskError: the record or the task cannot be loaded.
+    """
+    from ravine._lanes import diagnose_lane as run
+
+    return run(Path(record), lane, task)
+
+
+def diagnose_curve(path: str | Path, columns: Mapping[str, str] | None = None) -> "CurveReading":
+    """Read the curve of a run that any tool has logged.
+
+    Args:
+        path: CSV, JSON, `trainer_state.json`, or a folder of TensorBoard or of an offline run of W&B.
+        columns: "step", "loss", "val_loss" or "accuracy" -> name of its column, where it is not one of the usual names.
+
+    Returns:
+        the curve, its diagnosis, and marks for a figure.
+
+    Raises:
+        InputError: the file cannot be read, or has no such column.
+        MissingExtraError: the tool whose log it is is not installed.
+    """
+    from ravine.doctor.curve_files import read_curve
+    from ravine.doctor.curve_reading import read
+
+    return read(read_curve(Path(path), columns))

@@ -29,7 +29,7 @@ task = ravine.Task("mine", Net, (x[::2], y[::2]), (x[1::2], y[1::2]), nn.functio
 """
 
 # PRODUCT.md, "ravine show FILE --json (schema 1)".
-TOP = {"schema", "task", "protocol", "ranking", "recommendation", "lanes", "diverged", "culled", "wall_s"}
+TOP = {"schema", "task", "protocol", "ranking", "recommendation", "lanes", "diverged", "culled", "findings", "wall_s"}
 PROTOCOL = {"seeds", "steps", "lr_grids", "budget_gradients", "target", "split", "versions"}
 RANKED = {
     *("rank", "optimizer", "tied_with", "lr", "lr_window_decades", "at_grid_edge", "diverges_at_lr", "steps_to_target", "final"),

@@ -22,10 +22,12 @@ FROZEN = [
     "schedules",
     "studies",
     "train",
+    "watch",
 ]
 NO_NAMES = {
     "base": "imported file by file",
     "cli": "commands, reached through the program",
+    "integrations": "each imports its trainer, so they are imported by name",
     "race": "callable in place of the function of its name",
 }
 """Packages without names of their own, and why."""

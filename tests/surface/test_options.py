@@ -9,7 +9,8 @@ SURFACE = {
     "data": ["--help"],
     "data get": ["--folder", "--help", "NAME"],
     "doctor": [
-        *("--force", "--help", "--html", "--json", "--lr", "--optimizer", "--quiet", "--seed", "--seeds", "--set", "--steps", "TASK"),
+        *("--columns", "--curve", "--force", "--help", "--html", "--json", "--lane", "--lr", "--optimizer", "--out", "--quiet"),
+        *("--seed", "--seeds", "--set", "--steps", "-o", "TASK"),
     ],
     "export": ["--help", "--out", "--to", "-o", "FILE.ravine"],
     "generate": ["--help", "--prompt", "--seed", "--temperature", "--tokens", "--top-k", "--top-p", "DIR|FILE"],

@@ -1,9 +1,12 @@
 """`ravine.diagnose` and `ravine.range_test` hand over what they are given."""
 
+from pathlib import Path
+
 import pytest
 
 import ravine
-from ravine import doctor
+from ravine import _lanes, doctor
+from ravine._diagnose import diagnose_curve, diagnose_lane
 from ravine.base.errors import InputError, TaskError
 from ravine.tasks import load
 
@@ -35,3 +38,14 @@ def test_options_reach_the_range_test(monkeypatch):
 def test_unusable_options_are_refused():
     with pytest.raises(InputError, match="lr=-1: must be above 0"):
         ravine.diagnose("line", lr=-1)
+
+
+def test_a_lane_and_a_curve_are_handed_over(monkeypatch, tmp_path):
+    seen = []
+    monkeypatch.setattr(_lanes, "diagnose_lane", lambda *given: seen.append(given))
+    task = load("line")
+    diagnose_lane("r.ravine", 3, task)
+    assert seen == [(Path("r.ravine"), 3, task)]
+    (tmp_path / "a.csv").write_text("it,cost\n1,2\n2,1\n")
+    reading = diagnose_curve(tmp_path / "a.csv", {"loss": "cost", "step": "it"})
+    assert reading.curve.losses.steps.tolist() == [1, 2]

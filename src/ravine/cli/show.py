@@ -55,7 +55,10 @@ def show(
             _say(as_values(records) if as_json else as_text(records))
         return
     with open_record(files[0]) as record:
-        if profile:
+        if report.is_watched(record):
+            _check_watched(files[0], given)
+            _say(report.watched_summary(record) if as_json else report.watched_text(record))
+        elif profile:
             _say(report.profile_summary(record) if as_json else report.profile_text(record))
         elif as_json:
             _say(report.summary(record))
@@ -84,6 +87,13 @@ def _check(files: list[Path], given: dict[str, bool]) -> None:
             "or --studies where they are one race under several seeds.",
             given=files,
         )
+
+
+def _check_watched(file: Path, given: dict[str, bool]) -> None:
+    """A training that was watched has findings, and no ranking."""
+    unfit = next((name for name, is_given in given.items() if is_given and name != "--json"), None)
+    if unfit is not None:
+        raise InputError(f"{unfit} is for races, and {file} is a training that was watched: give --json, or no option.", given=file)
 
 
 def _say(content: str | dict[str, Any]) -> None:

@@ -25,7 +25,14 @@ _PRECHELT = "Prechelt (1998), Early stopping, but when?; Google's tuning playboo
 _TRAINER = "AutoTrainer (Zhang et al., ICSE 2021)"
 
 
-def curve(trajectory: Trajectory, baseline: float | None, *, higher_is_better: Mapping[str, bool], is_whole: bool = False) -> Outcome:
+def curve(
+    trajectory: Trajectory,
+    baseline: float | None,
+    *,
+    higher_is_better: Mapping[str, bool],
+    is_whole: bool = False,
+    logged: np.ndarray | None = None,
+) -> Outcome:
     """Spikes, a flat and high curve, oscillation, validation that turns up, a best value at the end.
 
     Args:
@@ -33,14 +40,17 @@ def curve(trajectory: Trajectory, baseline: float | None, *, higher_is_better: M
         baseline: loss of the best constant output; None if unknown.
         higher_is_better: of every metric.
         is_whole: whether it is the user's own training to its end, so that a late best value means something.
+        logged: step of each loss, where not every step's was logged; the trajectory's rate is NaN where it is not known.
     """
     fallen = curves.fall(trajectory.losses)
     first, last = float(trajectory.losses[: max(1, len(trajectory.losses) // 10)].mean()), _end(trajectory)
-    found = [*_flat(trajectory, fallen, baseline), *_spikes(trajectory, first - last), *_swings(trajectory)]
+    found = [*_flat(trajectory, fallen, baseline), *_spikes(trajectory, first - last, logged), *_swings(trajectory)]
     found += _turned(trajectory, higher_is_better)
     if is_whole and curves.best_place(curves.smoothed(trajectory.losses)) >= LATE:
         found.append(_late())
-    return judged(CURVE, f"loss {first:.4g} to {last:.4g} in {len(trajectory.losses)} steps at lr={trajectory.rate:.3g}", found)
+    counted = f"{len(trajectory.losses)} {'steps' if logged is None else 'values'}"
+    rate = f" at lr={trajectory.rate:.3g}" if np.isfinite(trajectory.rate) else ""
+    return judged(CURVE, f"loss {first:.4g} to {last:.4g} in {counted}{rate}", found)
 
 
 def _end(trajectory: Trajectory) -> float:
@@ -71,7 +81,7 @@ def _flat(trajectory: Trajectory, fallen: float, baseline: float | None) -> Iter
     yield Finding(severity, CURVE, "the loss stays flat and high", measured, "a fall of 1 %", source, "", remedy)
 
 
-def _spikes(trajectory: Trajectory, whole: float) -> Iterator[Finding]:
+def _spikes(trajectory: Trajectory, whole: float, logged: np.ndarray | None) -> Iterator[Finding]:
     steps = curves.spikes(trajectory.losses)
     if not len(steps):
         return
@@ -81,7 +91,8 @@ def _spikes(trajectory: Trajectory, whole: float) -> Iterator[Finding]:
     measured = f"{len(steps)} spikes, the largest to {trajectory.losses[steps[worst]]:.4g}"
     remedy = "Warm up, clip gradients, or lower the rate; look at the rows of that batch." if is_high else "Nothing, while it recovers."
     severity: Severity = "warning" if is_high else "information"
-    threshold, where = "2 times the mean of 100, or 6 sd over 128", f"step {int(steps[worst]) + 1:,}"
+    number = int(steps[worst]) + 1 if logged is None else int(logged[steps[worst]])
+    threshold, where = "2 times the mean of 100, or 6 sd over 128", f"step {number:,}"
     yield Finding(severity, CURVE, "the loss spikes", measured, threshold, _FOUNDRY, where, remedy)
 
 

@@ -150,9 +150,12 @@ def _adding_up(subject: Subject, output: Any) -> Iterator[Finding]:
     if subject.task.loss is None or subject.batch_size < 2:
         return
     target = duplicate(divide(subject.many)[1])
-    pair = pytree.tree_map(lambda leaf: torch.cat([leaf, leaf]), (output, target))
-    with isolated(0), torch.no_grad():
-        once, twice = float(subject.task.loss(output, target)), float(subject.task.loss(*pair))
+    try:
+        pair = pytree.tree_map(lambda leaf: torch.cat([leaf, leaf]), (output, target))
+        with isolated(0), torch.no_grad():
+            once, twice = float(subject.task.loss(output, target)), float(subject.task.loss(*pair))
+    except Exception:  # a loss of the user's own may refuse another number of rows, which is no fault
+        return
     if once and abs(twice / once - 2) < 1e-3:
         remedy = "Average instead: reduction='mean', or loss / len(target). Else the best rate depends on the batch size."
         measured = f"{once:.4g} on {size(target):,} rows, {twice:.4g} on the same rows twice"
@@ -188,7 +191,8 @@ def input_independent(subject: Subject) -> Outcome:
         return judged(INDEPENDENT, measured, leak)
     if steps < subject.settings.steps:
         return unknown(INDEPENDENT, f"{measured}: too few to tell", leak)
-    remedy = "Compare some rows with their labels by eye; look for shuffling of one without the other, and for layers that see no input."
+    remedy = "Compare some rows with their labels by eye, as the model gets them; look for shuffling of one without the other, for "
+    remedy += "augmentation that changes the label, and for layers that see no input."
     found = Finding("error", INDEPENDENT, NO_INPUT, measured, f"below {BETTER:g} times", _KARPATHY, "inputs and labels", remedy)
     return judged(INDEPENDENT, measured, [*leak, found])
 
@@ -215,13 +219,12 @@ def _across_rows(subject: Subject) -> Iterator[Finding]:
     inputs = duplicate(divide(subject.batch)[0])
     if size(inputs) < 2:
         return
-    model = subject.model().eval()
     # Not merely in another order, which a mean over rows would not notice.
     others = pytree.tree_map(lambda leaf: torch.cat([leaf[:1], leaf[1:2].expand_as(leaf[1:])]), inputs)
     with isolated(0), torch.enable_grad():
-        first = _first_rows(model(*duplicate(inputs)), size(inputs))
+        first = _first_rows(subject.model().eval()(*duplicate(inputs)), size(inputs))
     with isolated(0), torch.enable_grad():
-        second = _first_rows(model(*duplicate(others)), size(inputs))
+        second = _first_rows(subject.model().eval()(*duplicate(others)), size(inputs))
     moved = max((float((a - b).abs().max() / a.abs().max().clamp(min=1e-12)) for a, b in zip(first, second, strict=True)), default=0.0)
     # Rounding may depend on what else a kernel computes; a thousand times float32's resolution is beyond it.
     if moved > 1e-4:

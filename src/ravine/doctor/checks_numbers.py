@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ravine.base._seeds import derive
 from ravine.doctor.outcome import Outcome, judged, unknown
@@ -14,13 +14,14 @@ from ravine.doctor.signals import gradient_noise
 from ravine.doctor.subject import Subject
 from ravine.fleet.data import duplicate, size
 from ravine.fleet.habits import coarsest_dtype
-from ravine.records.findings import Finding
-from ravine.tasks import Objective
+from ravine.records.findings import Finding, Severity
 from ravine.tasks._randomness import isolated
 
 PRECISION, CURVATURE, BATCH = "precision", "curvature", "batch size"
-LOST = 0.05
-"""Share of the gradients' numbers that may vanish in float16."""
+LOST, MOST = 0.05, 0.50
+"""Share of the gradients' numbers that may vanish in float16, and from which next to nothing is learnt."""
+SCALE = 2.0**14
+"""Of the loss, by which numbers that vanish are seen: a quarter of what GradScaler begins with."""
 ITERATIONS = 15
 """Of the power method: the largest eigenvalue within some 10 %."""
 NOISE_BATCHES = 8
@@ -33,13 +34,29 @@ def precision(subject: Subject, before: Reading, after: Reading) -> Outcome:
     """Numbers that were lost on the way: log(0), 0/0, overflow and underflow."""
     coarsest = coarsest_dtype(subject.objective(), subject.batch)
     kind = str(coarsest).removeprefix("torch.")
-    lost = max(before.smallest, after.smallest)
+    lost = max(before.smallest, after.smallest, _gone(subject) if coarsest == torch.float16 else 0.0)
     found = list(_doubtful(before, after))
     if coarsest == torch.float16 and lost > LOST:
         remedy = "Scale the loss (torch.amp.GradScaler), or compute in bfloat16."
         title, threshold = "gradients vanish in float16", f"at most {LOST:.0%}"
-        found.append(Finding("warning", PRECISION, title, f"{lost:.1%} of the non-zero numbers", threshold, _IEEE, "the gradients", remedy))
+        severity: Severity = "error" if lost > MOST else "warning"
+        found.append(Finding(severity, PRECISION, title, f"{lost:.1%} of the non-zero numbers", threshold, _IEEE, "the gradients", remedy))
     return judged(PRECISION, f"computes in {kind}; {lost:.2%} of the gradients' numbers would vanish in float16", found)
+
+
+def _gone(subject: Subject) -> float:
+    """Share of the gradients' numbers that are zero, and are not where the loss is scaled up before it is differentiated."""
+    kept = list[Tensor]()
+    for scale in (1.0, SCALE):
+        objective = subject.objective()
+        named = [p for p in objective.parameters() if p.requires_grad]
+        with isolated(0), torch.enable_grad():
+            found = torch.autograd.grad(objective(duplicate(subject.batch)) * scale, named, allow_unused=True)
+        kept.append(torch.cat([g.detach().flatten().float() for g in found if g is not None]))
+    plain, scaled = kept
+    # What overflows instead is not known to be lost.
+    known = torch.isfinite(scaled) & (scaled != 0)
+    return float((plain[known] == 0).float().mean()) if bool(known.any()) else 0.0
 
 
 def _doubtful(*readings: Reading) -> Iterator[Finding]:
@@ -81,7 +98,7 @@ def _sharp(measured: str, limit: float, start: float, momentum: float) -> Findin
     return Finding("warning", CURVATURE, title, measured, f"2 (1 + momentum) / lr = {limit:.3g}", _EDGE, "the first step", remedy)
 
 
-def largest_eigenvalue(objective: Objective, batch: Any, *, seed: int = 0, scales: Sequence[Tensor] | None = None) -> float:
+def largest_eigenvalue(objective: nn.Module, batch: Any, *, seed: int = 0, scales: Sequence[Tensor] | None = None) -> float:
     """The eigenvalue of largest size of a batch's Hessian, by the power method on Hessian-vector products.
 
     Args:

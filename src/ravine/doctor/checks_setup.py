@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from ravine.base.errors import DataError, RavineError, TaskError
-from ravine.doctor import structure
+from ravine.doctor import checks_data, structure
 from ravine.doctor.outcome import Outcome, judged
 from ravine.doctor.probe import Reading, probe
 from ravine.doctor.subject import Subject, variant
@@ -94,7 +94,7 @@ def loading(subject: Subject, before: list[Finding]) -> Outcome:
     """
     reading = probe(subject.objective(), subject.batch)
     found = [*before, *_parameters(subject, reading), *_edited(subject), *_modes(reading), *_layers(subject)]
-    found += [*_inputs(subject), *_labels(subject)]
+    found += [*_inputs(subject), *_labels(subject), *checks_data.data(subject)]
     sizes = subject.task.data.sizes
     rows = ", ".join(f"{count:,} {name}" for name, count in sizes.items() if count)
     count = sum(p.numel() for p in subject.model().parameters() if p.requires_grad)
@@ -144,14 +144,15 @@ def _edited(subject: Subject) -> Iterator[Finding]:
     objective = subject.objective()
     # An embedding with max_norm renews its rows on purpose.
     own = {id(module.weight) for module in objective.modules() if isinstance(module, nn.Embedding) and module.max_norm is not None}
-    held = [(name, p, p.detach().clone()) for name, p in objective.model.named_parameters() if id(p) not in own]
+    trained = [(name, p) for name, p in objective.model.named_parameters() if p.requires_grad and id(p) not in own]
+    held = [(name, p, p.detach().clone()) for name, p in trained]
     with isolated(0), torch.enable_grad():
         objective(duplicate(subject.batch))
     moved = [name for name, p, old in held if not torch.equal(p.detach(), old)]
     if moved:
         remedy = "Compute with a changed copy: weight = self.weight * 0.9; edit weights after optimizer.step(), not in forward()."
         measured, where = f"{len(moved)} of {len(held)} parameters after one forward", structure.few(moved)
-        yield _finding("the forward changes the weights", measured, "none", where, remedy, severity="warning")
+        yield _finding("the forward changes the weights", measured, "none", where, remedy)
 
 
 def _layers(subject: Subject) -> Iterator[Finding]:

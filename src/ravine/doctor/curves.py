@@ -22,6 +22,9 @@ SPIKE_WINDOW, SPIKE_RATIO = 100, 2.0
 DEVIATION_WINDOW, DEVIATIONS, DEVIATION_FROM = 128, 6.0, 20
 """OLMo-core: so many standard deviations above the mean of so many before it, once there are a few."""
 
+CHUNK = 4096
+"""Steps that are judged at once, which bounds the memory."""
+
 LASTING = 3
 """Evaluations for which a turn must last."""
 
@@ -89,13 +92,20 @@ def ramp(losses: np.ndarray, quiet: int) -> Ramp:
 
 def spikes(losses: np.ndarray) -> np.ndarray:
     """Steps at which a loss jumps above those before it, by either of the two rules above."""
-    found = []
-    for step in range(DEVIATION_FROM, len(losses)):
-        near, far = losses[max(0, step - SPIKE_WINDOW) : step], losses[max(0, step - DEVIATION_WINDOW) : step]
-        is_above = losses[step] >= SPIKE_RATIO * near.mean() and near.mean() > 0
-        if is_above or losses[step] > far.mean() + DEVIATIONS * far.std() > far.mean():
-            found.append(step)
+    begin = min(len(losses), DEVIATION_WINDOW)
+    found = [step for step in range(DEVIATION_FROM, begin) if _jumps(losses[step : step + 1], losses[None, :step])[0]]
+    for start in range(begin, len(losses), CHUNK):
+        end = min(len(losses), start + CHUNK)
+        before = np.lib.stride_tricks.sliding_window_view(losses[start - DEVIATION_WINDOW : end - 1], DEVIATION_WINDOW)
+        found += (start + np.flatnonzero(_jumps(losses[start:end], before))).tolist()
     return np.array(found, dtype=np.int64)
+
+
+def _jumps(values: np.ndarray, before: np.ndarray) -> np.ndarray:
+    """Which of the values (n,) jumps above those before it, (n, window)."""
+    near, far, spread = before[:, -SPIKE_WINDOW:].mean(1), before.mean(1), before.std(1)
+    above = (values >= SPIKE_RATIO * near) & (near > 0)
+    return np.asarray(above | ((values > far + DEVIATIONS * spread) & (spread > 0)))
 
 
 def fall(losses: np.ndarray, share: float = 0.1) -> float:

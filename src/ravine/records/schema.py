@@ -28,7 +28,7 @@ CREATE TABLE meta (
 
 CREATE TABLE lanes (
     lane INTEGER PRIMARY KEY,
-    stage TEXT NOT NULL,            -- 'tune' or 'final'
+    stage TEXT NOT NULL,            -- 'tune' or 'final'; 'watch' of a training that was watched
     optimizer TEXT NOT NULL,
     lr REAL NOT NULL,               -- peak learning rate
     schedule TEXT NOT NULL,

@@ -10,6 +10,7 @@ from ravine.report.profiles import profile_summary, profile_text
 from ravine.report.studies import studies_summary, studies_text
 from ravine.report.summary import summary
 from ravine.report.tables import lane_rows, lanes_csv, lanes_table, lanes_text, ranked_table, ranking_csv, ranking_rows, table
+from ravine.report.watched import is_watched, watched_diagnosis, watched_summary, watched_text
 from ravine.report.wording import sentence
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "compare_summary",
     "compare_text",
     "export",
+    "is_watched",
     "lane_rows",
     "lanes_csv",
     "lanes_table",
@@ -38,4 +40,7 @@ __all__ = [
     "studies_text",
     "summary",
     "table",
+    "watched_diagnosis",
+    "watched_summary",
+    "watched_text",
 ]

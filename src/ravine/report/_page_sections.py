@@ -10,6 +10,7 @@ from ravine.report._inline import inline
 from ravine.report._markup import bullets, code, facts_table, figure, paragraphs, section, table
 from ravine.report.facts import Facts
 from ravine.report.figures import curves_figure, rates_figure
+from ravine.report.lane_diagnoses import TITLES, diagnosis_rows
 from ravine.report.lane_figures import COLUMNS, lane_panels
 from ravine.report.protocol_rows import (
     engine_rows,
@@ -172,7 +173,8 @@ def _difference(difference: dict[str, Any], adjusted: float | None) -> str:
 def diverged(record: Record, facts: Facts) -> str:
     """Lanes that diverged, with reasons."""
     del record
-    return section("Diverged lanes", _lanes("Divergence is a result: each lane with the step and the reason", facts.diverged))
+    causes = table("Why: one lane of each kind was trained again and looked into", TITLES, diagnosis_rows(facts))
+    return section("Diverged lanes", _lanes("Divergence is a result: each lane with the step and the reason", facts.diverged), causes)
 
 
 def culled(record: Record, facts: Facts) -> str:

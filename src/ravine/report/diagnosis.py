@@ -16,12 +16,19 @@ _COUNTED = {"error": ("error", "errors"), "warning": ("warning", "warnings"), "i
 
 def diagnosis_sentence(diagnosis: Diagnosis) -> str:
     """How many findings there are of each severity, in one sentence."""
-    name = str(diagnosis.task.get("name", "the task"))
+    name = _name(diagnosis, "the task")
     counts = {severity: sum(finding.severity == severity for finding in diagnosis) for severity in _COUNTED}
     said = [f"{count} {_COUNTED[severity][count > 1]}" for severity, count in counts.items() if count]
     skipped = [rung.rung for rung in diagnosis.rungs if rung.verdict == "skipped"]
     rest = f"; {len(skipped)} {'rung was' if len(skipped) == 1 else 'rungs were'} not climbed" if skipped else ""
-    return f"{name}: {', '.join(said) if said else 'nothing was found'}{rest}."
+    replay = (diagnosis.task.get("replay") or {}).get("sentence", "")
+    again = f" {replay[:1].upper()}{replay[1:]}." if replay else ""
+    return f"{name}: {', '.join(said) if said else 'nothing was found'}{rest}.{again}"
+
+
+def _name(diagnosis: Diagnosis, other: str) -> str:
+    lane = f", lane {diagnosis.task['lane']}" if "lane" in diagnosis.task else ""
+    return f"{diagnosis.task.get('name', other)}{lane}"
 
 
 def diagnosis_text(diagnosis: Diagnosis, *, width: int = WIDTH) -> str:
@@ -36,7 +43,7 @@ def diagnosis_text(diagnosis: Diagnosis, *, width: int = WIDTH) -> str:
 
 def diagnosis_page(diagnosis: Diagnosis) -> str:
     """The same as HTML text that opens from disk and needs no network."""
-    name = escape(str(diagnosis.task.get("name", "task")))
+    name = escape(_name(diagnosis, "task"))
     rows = [(rung.rung, rung.verdict, rung.measured) for rung in diagnosis.rungs]
     rungs = table("The ladder, lowest rung first", ["rung", "verdict", "measured"], rows)
     body = "\n".join([section("Findings", *map(_finding, diagnosis)), section("Rungs", rungs)])

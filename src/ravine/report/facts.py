@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ravine.records import Lane, RankedEntrant, Record
+from ravine.records.lane_findings import LaneFinding, lane_findings
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +82,11 @@ class Facts:
     def diverged(self) -> list[Lane]:
         """Lanes that diverged, in the order of their numbers."""
         return [lane for lane in self.lanes if lane.status == "diverged"]
+
+    @property
+    def findings(self) -> list[LaneFinding]:
+        """Why lanes diverged, by lane; empty in a record from before this was asked."""
+        return lane_findings(self.meta)
 
     @property
     def culled(self) -> list[Lane]:

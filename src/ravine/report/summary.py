@@ -25,6 +25,7 @@ def summary(record: Record) -> dict[str, Any]:
         "lanes": len(facts.lanes),
         "diverged": len(facts.diverged),
         "culled": len(facts.culled),
+        "findings": [found.as_json() for found in facts.findings],
         "wall_s": finite(facts.meta.get("wall_s")),
     }
 

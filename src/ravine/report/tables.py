@@ -11,7 +11,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from ravine.records import Lane, RankedEntrant, Record
+from ravine.records.findings import Finding
 from ravine.report.facts import Facts, read_facts
+from ravine.report.lane_diagnoses import diagnoses_text
 from ravine.report.spaces import lane_values, space_lines, spaces, values_text
 from ravine.report.wording import digits, listed, rate, sentence
 
@@ -55,8 +57,9 @@ def lanes_table(record: Record) -> Table:
 
 
 def lanes_text(record: Record, *, width: int = WIDTH) -> str:
-    """Every lane as plain text."""
-    return rendered(lanes_table(record), width)
+    """Every lane as plain text, and why those diverged that did."""
+    causes = diagnoses_text(read_facts(record), width=width)
+    return "\n".join([rendered(lanes_table(record), width), causes] if causes else [rendered(lanes_table(record), width)])
 
 
 def ranking_csv(record: Record) -> str:
@@ -79,8 +82,13 @@ def ranking_rows(record: Record) -> list[dict[str, object]]:
 
 
 def lanes_csv(record: Record) -> str:
-    """Every lane as CSV; hypers are columns of their own."""
-    return _csv(lane_rows(record))
+    """Every lane as CSV; hypers are columns of their own, and so is what was found of those that diverged."""
+    found: dict[object, Finding] = {one.lane: one.finding for one in read_facts(record).findings}
+    return _csv(row | _found(found.get(row["lane"])) for row in lane_rows(record))
+
+
+def _found(finding: Finding | None) -> dict[str, object]:
+    return {} if finding is None else {"finding": finding.title, "where": finding.where}
 
 
 def lane_rows(record: Record) -> list[dict[str, object]]:

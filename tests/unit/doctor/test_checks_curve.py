@@ -60,3 +60,11 @@ def test_validation_that_turns_up_counts_only_with_the_metric():
 
 def test_only_of_a_whole_training_is_a_late_best_value_told():
     assert said(trajectory(), is_whole=True) == [("information", "still improving at the end")]
+
+
+def test_of_a_log_with_gaps_the_steps_are_the_logs_and_no_rate_is_told():
+    sick = trajectory()
+    sick.losses[150], sick.rate = 6.0, float("nan")
+    found = curve(sick, 2.3, higher_is_better={}, logged=50 * np.arange(STEPS))
+    assert found.findings[0].where == "step 7,500"
+    assert found.rung.measured.endswith("in 200 values")

@@ -49,6 +49,23 @@ def test_the_loss_of_class_scores_begins_at_ln_k(model, expected):
     assert "from ln 4 (1.386)" in outcome.rung.measured
 
 
+@pytest.mark.parametrize(
+    ("losses", "expected"),
+    [([1.12, 1.4, 1.3], ["warning"]), ([1.02, 1.4, 1.3], []), ([0.7, 1.09, 1.4], []), ([1.6, 1.7, 1.8], ["error"])],
+)
+def test_a_single_seed_may_begin_far_off_by_luck(losses, expected):
+    assert [found.severity for found in checks._against(losses, checks.Expected({"ln e": 1.0}))[1]] == expected
+
+
+def adding(reduction):
+    return lambda output, target: functional.cross_entropy(output, target, reduction=reduction)
+
+
+@pytest.mark.parametrize(("reduction", "expected"), [("mean", []), ("sum", [("warning", "the loss adds up over rows")])])
+def test_a_loss_that_adds_up_over_rows(reduction, expected):
+    assert said(checks.initial_loss(subject(healthy(small, adding(reduction))))) == expected
+
+
 def wide(factor):
     def make():
         model = nn.Linear(6, 1)
@@ -108,6 +125,23 @@ def test_labels_that_have_nothing_to_do_with_their_inputs():
     assert (good.rung.verdict, said(good)) == ("pass", [])
     sick = checks.input_independent(subject(healthy(train=shuffled(256, 0), validation=shuffled(64, 1))))
     assert said(sick) == [("error", "what the model learns does not depend on its inputs")]
+
+
+def test_a_loss_that_refuses_other_numbers_of_rows_adds_up_to_nothing():
+    def picky(output, target):
+        assert len(output) in (32, 256)
+        return functional.cross_entropy(output, target, reduction="sum")
+
+    assert said(checks.initial_loss(subject(healthy(small, picky)))) == []
+
+
+@pytest.mark.parametrize(
+    ("with_inputs", "rows", "verdict"), [(1.38, 1000, "fail"), (1.36, 1000, "pass"), (1.36, 64, "unknown"), (1.2, 64, "pass")]
+)
+def test_what_few_rows_of_validation_may_gain_by_chance(with_inputs, rows, verdict, monkeypatch):
+    reached = iter([with_inputs, 1.386])
+    monkeypatch.setattr(checks, "_reached", lambda *given: next(reached))
+    assert checks.input_independent(subject(healthy(validation=blobs(rows, seed=1)))).rung.verdict == verdict
 
 
 class Mixing(nn.Module):

@@ -30,6 +30,27 @@ def test_a_healthy_model_loses_no_numbers(subject, run):
     assert outcome.rung.measured.startswith("computes in float32")
 
 
+class Half(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = network()
+
+    def forward(self, x):
+        with torch.autocast("cpu", dtype=torch.float16):
+            return self.net(x).float()
+
+
+@pytest.mark.parametrize(("weight", "severity"), [(1.0, []), (1e-6, ["error"])])
+def test_gradients_that_are_already_zero_in_float16(weight, severity):
+    def loss(output, target):
+        return weight * functional.cross_entropy(output, target)
+
+    half = Subject(healthy(Half, loss), Settings(steps=30))
+    reading = probe(half.objective(), half.batch)
+    found = checks.precision(half, reading, reading).findings
+    assert [(one.severity, one.title) for one in found] == [(each, "gradients vanish in float16") for each in severity]
+
+
 class Logs(nn.Module):
     def __init__(self):
         super().__init__()

@@ -81,12 +81,13 @@ def test_a_model_that_training_does_not_reach(model, severity, title):
 def test_inputs_that_are_constant_or_not_scaled():
     x, y = blobs()
     assert titles(healthy(train=(torch.ones_like(x), y))) == [("error", "inputs are the same in every row")]
-    assert titles(healthy(train=(x * 1e4, y), validation=(x * 1e4, y))) == [("warning", "inputs are not scaled")]
+    other, kinds = blobs(64, seed=1)
+    assert titles(healthy(train=(x * 1e4, y), validation=(other * 1e4, kinds))) == [("warning", "inputs are not scaled")]
 
 
 def test_labels_that_begin_at_one():
-    x, y = blobs()
-    assert titles(healthy(lambda: network(5), train=(x, y + 1), validation=(x, y + 1))) == [("warning", "labels begin at 1")]
+    train, validation = [(x, y + 1) for x, y in (blobs(), blobs(64, seed=1))]
+    assert titles(healthy(lambda: network(5), train=train, validation=validation)) == [("warning", "labels begin at 1")]
 
 
 def blocked(task):
@@ -179,5 +180,55 @@ def test_a_step_of_its_own_is_examined_too():
     def step(model, batch):
         return functional.mse_loss(model(batch[0]), batch[0])
 
-    rows = (blobs()[0],)
-    assert found(ravine.Task("own", lambda: nn.Linear(6, 6), rows, rows, step=step)).findings == ()
+    splits = [(blobs(rows, seed=rows)[0],) for rows in (256, 64)]
+    assert found(ravine.Task("own", lambda: nn.Linear(6, 6), *splits, step=step)).findings == ()
+
+
+class Editing(nn.Module):
+    def __init__(self, is_sick):
+        super().__init__()
+        self.net, self.is_sick = network(), is_sick
+
+    def forward(self, x):
+        if self.is_sick:
+            self.net[0].weight.data *= 0.9
+        return self.net(x)
+
+
+@pytest.mark.parametrize(("is_sick", "expected"), [(False, []), (True, [("the forward changes the weights", "net.0.weight")])])
+def test_a_forward_that_changes_the_weights(is_sick, expected):
+    assert [(one.title, one.where) for one in found(healthy(lambda: Editing(is_sick))).findings] == expected
+
+
+class Looked(nn.Module):
+    def __init__(self, max_norm):
+        super().__init__()
+        self.table = nn.Embedding(10, 4, max_norm=max_norm)
+
+    def forward(self, tokens):
+        return self.table(tokens)
+
+
+def test_an_embedding_renews_its_rows_on_purpose():
+    splits = [(torch.arange(rows) % 10, torch.arange(rows) % 4) for rows in (40, 20)]
+    assert found(healthy(lambda: Looked(0.5), train=splits[0], validation=splits[1])).findings == ()
+
+
+@pytest.mark.parametrize(("share", "expected"), [(0.5, []), (0.95, [("dropout drops nearly everything", "1")])])
+def test_dropout_that_drops_nearly_everything(share, expected):
+    outcome = found(healthy(lambda: nn.Sequential(nn.Linear(6, 16), nn.Dropout(share), nn.Linear(16, 4))))
+    assert [(one.title, one.where) for one in outcome.findings] == expected
+
+
+class Convolved(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.norm, self.last = nn.Conv1d(1, 4, 3), nn.BatchNorm1d(4), nn.Linear(16, 4)
+
+    def forward(self, x):
+        return self.last(self.norm(self.first(x[:, None])).flatten(1))
+
+
+@pytest.mark.parametrize(("rows", "expected"), [(2, []), (1, [("batches of one under BatchNorm", "norm")])])
+def test_batches_of_one_under_batch_normalisation(rows, expected):
+    assert [(one.title, one.where) for one in found(healthy(Convolved, batch_size=rows)).findings] == expected

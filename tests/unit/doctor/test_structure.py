@@ -40,6 +40,11 @@ def test_frozen_weights_that_seeds_draw_anew_are_told_from_those_that_were_given
         assert structure.frozen_at_random(build) == (["0.weight", "0.bias"], ["1.weight"])
 
 
+def test_dropout_that_leaves_next_to_nothing():
+    model = nn.Sequential(nn.Dropout(0.5), nn.Dropout2d(0.95), nn.Sequential(nn.AlphaDropout(0.8)))
+    assert structure.strong_dropout(model) == {"1": 0.95}
+
+
 def test_few_of_many_names():
     assert structure.few("abcde") == "a, b, c and 2 more"
     assert structure.few("ab") == "a, b"

@@ -11,7 +11,7 @@ def test_a_finished_race_has_exactly_the_fields_of_schema_1(tmp_path):
     ranking = records_fixture.write(tmp_path / "a.ravine", seeds=2)
     with open_record(tmp_path / "a.ravine") as record:
         found = summary(record)
-    assert list(found) == ["schema", "task", "protocol", "ranking", "recommendation", "lanes", "diverged", "culled", "wall_s"]
+    assert list(found) == ["schema", "task", "protocol", "ranking", "recommendation", "lanes", "diverged", "culled", "findings", "wall_s"]
     assert found["schema"] == 1
     assert found["ranking"] == [entrant.as_json() for entrant in ranking.entrants]
     assert list(found["recommendation"]) == ["optimizer", "lr", "schedule", "hypers", "tied_with", "sentence"]

@@ -1,0 +1,268 @@
+"""One step of somebody else's loop, measured from hooks: gradients as they come and as they are used, and what the step did.
+
+Everything stays a tensor until it is read, so that a device is waited for once.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, final
+
+import torch
+from torch import Tensor, nn
+
+from ravine.doctor.edits import CHANGED
+
+SLICE = 1 << 16
+"""Numbers of a tensor that its relative update is measured on, evenly spread over it."""
+HALVES = (torch.float16, torch.bfloat16)
+"""Types whose norms would overflow, or round, in themselves."""
+SURE = 0.99
+"""Largest share from which a row tells nothing: all scales of its scores have the same gradient then."""
+ALIKE = 0.05
+"""Difference from the gradient of a cross-entropy, relative: half precision has three digits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What one step was.
+
+    Attributes:
+        gradients: norms as the optimizer got them; NaN where there was none, (parameters,).
+        updates: norm of the change over the norm of the weights before it, (parameters,); NaN where nothing was there to change.
+        has_gradient: whether there was one, (parameters,).
+        passes: backward passes that made the gradient.
+        small: mean squared norm of the gradient of one pass, on the scale of their sum; None where it is not known.
+        big: squared norm of the gradient of all passes; None where it is not known.
+        raw: norm of the gradient as it came, before anything was done to it; None where it is not known.
+        was_zeroed: whether gradients of the step before were gone when this step's came; None where none came.
+        was_edited: whether the weights stood where the last step had left them.
+        weight: summed weights of the rows of a cross-entropy: 1 for a mean; None where no such loss was seen.
+        classes: of that loss.
+        is_closed: whether the optimizer asked for its gradients itself.
+    """
+
+    gradients: list[float]
+    updates: list[float]
+    has_gradient: list[bool]
+    passes: int
+    small: float | None
+    big: float | None
+    raw: float | None
+    was_zeroed: bool | None
+    was_edited: bool
+    weight: float | None
+    classes: int | None
+    is_closed: bool
+
+
+@dataclass(slots=True)
+class _Came:
+    """Squared norms of gradients on their way into parameters, and of what they add up to."""
+
+    parts: dict[int, list[Tensor]] = field(default_factory=dict)
+    sums: dict[int, Tensor] = field(default_factory=dict)
+    zeroed: list[bool] = field(default_factory=list)
+    weight: list[Tensor] = field(default_factory=list)
+    classes: int | None = None
+
+
+@final
+class Sample:
+    """Watches parameters from the end of one step to the end of the next.
+
+    Args:
+        params: that are trained, by name.
+        scale: of the loss, which every gradient carries on its way; None where there is none.
+        is_distributed: whether gradients are averaged over processes after they came.
+    """
+
+    def __init__(self, params: Mapping[str, nn.Parameter], scale: float | None, *, is_distributed: bool = False) -> None:
+        self._params = list(params.values())
+        self._scale, self._is_distributed = scale, is_distributed
+        self._came, self._is_closed, self._is_stepped = _Came(), False, False
+        self._edits: list[Tensor] = []
+        self._before = [spread(p) for p in self._params]
+        self._hookless = [p._backward_hooks is None for p in self._params]
+        self._small = min(range(len(self._params)), key=lambda place: self._params[place].numel(), default=0)
+        self._handles = [_hooked(p, self._coming(place)) for place, p in enumerate(self._params) if p.requires_grad]
+        self._gradients: list[Tensor | None] = [None] * len(self._params)
+        self._updates: list[Tensor | None] = [None] * len(self._params)
+        self._factor = 1.0
+
+    @property
+    def knows_scale(self) -> bool:
+        """Whether a loss scale was given."""
+        return self._scale is not None
+
+    def output(self, out: Tensor) -> None:
+        """An output from which gradients will come: those of a mean of cross-entropies say so themselves."""
+        scores = out.detach()
+
+        def look(gradient: Tensor) -> None:
+            found = weight_of_rows(scores, gradient)
+            if found is not None:
+                self._came.weight.append(found / (self._scale or 1.0))
+                self._came.classes = gradient.shape[-1]
+
+        self._handles.append(_hooked(out, look))
+
+    def before(self, optimizer: torch.optim.Optimizer, *, is_closed: bool) -> None:
+        """An optimizer is about to step."""
+        places = self._places(optimizer)
+        held = [spread(self._params[place]) for place in places]
+        self._edits += relative([self._before[place] for place in places], held)
+        for place, new in zip(places, held, strict=True):
+            self._before[place] = new
+        scale = getattr(optimizer, "grad_scale", None)
+        self._factor = 1.0 / float(scale) if isinstance(scale, Tensor) else 1.0
+        self._is_closed = self._is_closed or is_closed
+        if not is_closed:
+            self._measure(places)
+
+    def after(self, optimizer: torch.optim.Optimizer, *, is_closed: bool) -> None:
+        """It has stepped."""
+        places, self._is_stepped = self._places(optimizer), True
+        if is_closed:
+            self._measure(places)
+        ratios = relative([self._before[place] for place in places], [spread(self._params[place]) for place in places])
+        for place, ratio in zip(places, ratios, strict=True):
+            self._updates[place] = ratio
+
+    def close(self) -> None:
+        """Take every hook away; a second call does nothing."""
+        for handle in self._handles:
+            handle.remove()
+        self._handles.clear()
+        for p, was_bare in zip(self._params, self._hookless, strict=True):
+            if was_bare and not p._backward_hooks:
+                p._backward_hooks = None
+
+    def read(self) -> Measured | None:
+        """What was measured; None where no optimizer stepped."""
+        self.close()
+        if not self._is_stepped:
+            return None
+        gradients, updates = _read(self._gradients), _read(self._updates)
+        passes = max((len(parts) for parts in self._came.parts.values()), default=0)
+        raw = None if self._is_closed or not self._came.sums else float(torch.stack(list(self._came.sums.values())).norm())
+        raw = None if raw is None else raw / (self._scale or 1.0)
+        small, big = (None, None) if self._is_closed else self._noise(passes, raw, gradients)
+        weight = float(torch.stack(self._came.weight).sum()) if self._came.weight else None
+        zeroed = any(self._came.zeroed) if self._came.zeroed else None
+        was_edited = any(size > CHANGED for size in _read(self._edits))
+        has = [gradient is not None for gradient in self._gradients]
+        classes, is_closed = self._came.classes, self._is_closed
+        return Measured(gradients, updates, has, passes, small, big, raw, zeroed, was_edited, weight, classes, is_closed)
+
+    def _places(self, optimizer: torch.optim.Optimizer) -> list[int]:
+        own = {id(p) for group in optimizer.param_groups for p in group["params"]}
+        return [place for place, p in enumerate(self._params) if id(p) in own]
+
+    def _measure(self, places: Sequence[int]) -> None:
+        known = [(place, grad) for place in places if (grad := self._params[place].grad) is not None]
+        for (place, _), size in zip(known, norms([grad for _, grad in known]), strict=True):
+            self._gradients[place] = size * self._factor
+
+    def _coming(self, place: int) -> Callable[[Tensor], None]:
+        parts = self._came.parts.setdefault(place, [])
+
+        def look(gradient: Tensor) -> None:
+            held = self._params[place].grad
+            size = norm(gradient)
+            parts.append(size.square())
+            self._came.sums[place] = size if held is None or gradient.is_sparse else norm(held + gradient)
+            if place == self._small:
+                self._came.zeroed.append(held is None or not bool(whole(held).any()))
+
+        return look
+
+    def _noise(self, passes: int, raw: float | None, gradients: Sequence[float]) -> tuple[float | None, float | None]:
+        """Squared norms of the gradient of one pass and of all, which the noise scale is made of."""
+        rows = [parts for parts in self._came.parts.values() if parts]
+        if not rows or any(len(parts) != passes for parts in rows) or (passes < 2 and not self._is_distributed):
+            return None, None
+        factor = passes / (self._scale or 1.0)
+        small = float(torch.stack([torch.stack(parts).mean() for parts in rows]).sum()) * factor**2
+        if not self._is_distributed:
+            return small, None if raw is None else raw**2
+        return small, sum(size**2 for size in gradients if not math.isnan(size))
+
+
+def _hooked(tensor: Tensor, look: Callable[[Tensor], None]) -> Any:
+    return tensor.register_hook(look)  # type: ignore[no-untyped-call]  # torch leaves it untyped
+
+
+def spread(p: Tensor) -> Tensor:
+    """Numbers of a tensor, evenly spread over it, as a copy."""
+    own = whole(p.detach())
+    if own.numel() <= SLICE:
+        return own.clone()
+    flat = own.reshape(-1)
+    # An odd distance, which meets every column of a matrix whose width is a power of two.
+    stride = (flat.numel() // SLICE) | 1
+    return flat[::stride].clone()
+
+
+def whole(tensor: Tensor) -> Tensor:
+    """Its numbers as one plain tensor: of one that is shared between processes, this process's part."""
+    if hasattr(tensor, "to_local"):
+        return tensor.to_local()  # type: ignore[no-any-return]
+    return tensor.coalesce().values() if tensor.is_sparse else tensor
+
+
+def norm(tensor: Tensor) -> Tensor:
+    """In float32 at least."""
+    own = whole(tensor.detach())
+    size: Tensor = torch.linalg.vector_norm(own, dtype=torch.float32 if own.dtype in HALVES else None)
+    return size
+
+
+def relative(old: Sequence[Tensor], new: Sequence[Tensor]) -> list[Tensor]:
+    """Norm of each change over the norm of what was changed; NaN where both are 0."""
+    changes = norms([after - before for before, after in zip(old, new, strict=True)])
+    return [change / size for change, size in zip(changes, norms(old), strict=True)]
+
+
+def norms(tensors: Sequence[Tensor]) -> list[Tensor]:
+    """Of each, in float32 at least."""
+    given = [whole(tensor.detach()) for tensor in tensors]
+    if not given:
+        return []
+    if any(tensor.dtype in HALVES for tensor in given):
+        return list(torch._foreach_norm(given, 2, dtype=torch.float32))
+    return list(torch._foreach_norm(given, 2))
+
+
+def weight_of_rows(output: Tensor, gradient: Tensor) -> Tensor | None:
+    """The summed weights of the rows of a cross-entropy over these scores: 1 for a mean; None of any other loss.
+
+    The gradient of a row of weight w is w (softmax(z) - e_y), which tells w and y, and whether it is that loss at all.
+
+    Args:
+        output: scores, (..., classes).
+        gradient: of the loss, of the same shape.
+    """
+    if gradient.shape[-1] < 2 or not gradient.numel():
+        return None
+    rows, shares = gradient.detach().float().flatten(0, -2), output.detach().float().flatten(0, -2).softmax(1)
+    truth = rows.argmin(1, keepdim=True)
+    missing = 1 - shares.gather(1, truth)
+    # Rows that are left out have no gradient at all.
+    is_sure, is_used = shares.amax(1) > SURE, rows.abs().sum(1) > 0
+    judged = is_used & ~is_sure
+    if not bool(judged.any()):
+        return None
+    rows, shares, truth, missing = (one[judged] for one in (rows, shares, truth, missing))
+    weights = -rows.gather(1, truth) / missing
+    expected = weights * shares.scatter_add(1, truth, -torch.ones_like(missing))
+    if not bool(((rows - expected).abs().amax(1) <= ALIKE * rows.abs().amax(1)).all()):
+        return None
+    return weights.mean() * (is_used | is_sure).sum()
+
+
+def _read(values: Sequence[Tensor | None]) -> list[float]:
+    known = [value.float().reshape(()) for value in values if value is not None]
+    found: list[Any] = torch.stack([value.to(known[0].device) for value in known]).tolist() if known else []
+    left = iter(found)
+    return [float("nan") if value is None else next(left) for value in values]
