@@ -6,7 +6,7 @@ by itself, losses and where it ended, in the lane's own. Lanes of one size are a
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, final
@@ -69,12 +69,17 @@ class Scenes:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def of(self, entries: Sequence[Entry]) -> list[tuple[Scene, list[Entry]]]:
-        """Lanes by batch size, the task's own first, each with its scene."""
+    def of(self, entries: Sequence[Entry]) -> Iterator[tuple[Scene, list[Entry]]]:
+        """Lanes by batch size, the task's own first, each with its scene, whose crew has a cluster's places while its turn lasts."""
         own = self._plan.task.rows_per_step
         paces = {entry.row.lane: pace_of(entry.row, own) for entry in entries}
         sizes = sorted({pace.rows for pace in paces.values()}, key=lambda rows: (rows != own, rows))
-        return [(self._scene(Pace(own, rows)), [e for e in entries if paces[e.row.lane].rows == rows]) for rows in sizes]
+        for rows in sizes:
+            scene = self._scene(Pace(own, rows))
+            for other in self._known.values():
+                if other is not scene:
+                    other.crew.make_room()
+            yield scene, [entry for entry in entries if paces[entry.row.lane].rows == rows]
 
     def _scene(self, pace: Pace) -> Scene:
         if pace.rows not in self._known:

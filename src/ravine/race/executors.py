@@ -76,8 +76,18 @@ class Crew:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.rest()
+
+    def rest(self) -> None:
+        """End the workers; they start again when they are needed."""
         if self._pool is not None:
             self._pool.close()
+            self._pool = None
+
+    def make_room(self) -> None:
+        """End workers that hold places of a cluster, which has no more for another crew's."""
+        if self._elsewhere is not None:
+            self.rest()
 
     @cached_property
     def fingerprint(self) -> bytes:

@@ -88,13 +88,13 @@ def test_lanes_are_run_by_batch_size_the_task_s_own_first():
     entries = [dataclasses.replace(entry, row=dataclasses.replace(entry.row, lane=n)) for n, entry in enumerate(entries)]
     fleet = Fleet(TASK)
     with Crew(fleet) as crew, Scenes(plan, crew, {}, {}) as scenes:
-        found = scenes.of(entries)
+        found = list(scenes.of(entries))
         assert [scene.pace.rows for scene, _ in found] == [10, 5, 20, 40]
         assert found[0][0].crew is crew
         assert [scene.crew.fleet.batch_size for scene, _ in found] == [10, 5, 20, 40]
         assert sum(len(own) for _, own in found) == len(entries)
         assert [scene.stage("tune") for scene, _ in found] == ["tune", "tune:5", "tune:20", "tune:40"]
-        assert scenes.of(entries)[1][0] is found[1][0], "made once"
+        assert list(scenes.of(entries))[1][0] is found[1][0], "made once"
 
 
 def test_everyone_has_equal_rows_and_the_same_number_of_settings(raced):
