@@ -7,6 +7,7 @@ from torch import nn
 from torch.nn import functional
 
 import ravine
+from conformance.libraries import stand_in_for_torchvision
 from doctor.faults.of_losses import Reader, counting
 from ravine.doctor import Settings, examine
 from ravine.tasks import load
@@ -65,7 +66,8 @@ def of_pictures(name, make, **settings):
 
 
 def of_timm(name):
-    import timm
+    with stand_in_for_torchvision():
+        import timm
 
     return of_pictures(name, lambda: timm.create_model(name, pretrained=False, num_classes=4, **TIMM[name]))
 
@@ -83,7 +85,7 @@ class Classifier(nn.Module):
         super().__init__()
         import transformers
 
-        config = getattr(transformers, f"{kind}Config")(vocab_size=20, num_labels=4, pad_token_id=None, **CLASSIFIERS[kind])
+        config = getattr(transformers, f"{kind}Config")(vocab_size=21, num_labels=4, pad_token_id=20, **CLASSIFIERS[kind])
         self.net = getattr(transformers, f"{kind}ForSequenceClassification")(config)
 
     def forward(self, ids):

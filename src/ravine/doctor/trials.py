@@ -100,7 +100,8 @@ def marks(steps: int, number: int) -> frozenset[int]:
     return frozenset(int(step) for step in np.linspace(0, steps, number + 1).round())
 
 
-def best(curves: Curves, metric: str = "loss") -> np.ndarray:
-    """The lowest evaluation of every lane, (lanes,); infinite where there is none."""
-    rows = np.stack([values[metric] for values in curves.evaluations.values()])
-    return np.asarray(np.where(np.isnan(rows), np.inf, rows).min(axis=0))
+def best(curves: Curves, metric: str = "loss", *, held: int = 1) -> np.ndarray:
+    """The lowest value of every lane that so many evaluations in a row stay at or below, (lanes,); infinite where there is none."""
+    known = np.stack([values[metric] for values in curves.evaluations.values()])
+    rows = np.where(np.isnan(known), np.inf, known)
+    return np.asarray(np.stack([rows[place : len(rows) - held + 1 + place] for place in range(held)]).max(axis=0).min(axis=0))

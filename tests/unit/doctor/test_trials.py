@@ -36,3 +36,10 @@ def test_it_ends_as_soon_as_it_may():
     curves = trials.train(Fleet(task), lanes, 40, evaluations, until=until)
     assert max(curves.evaluations) == 10
     assert np.isnan(curves.losses[-1]).all()
+
+
+def test_a_value_counts_that_lasts():
+    rows = ([2.0, 2.0], [0.5, 1.5], [1.0, np.nan], [1.2, 1.4])
+    curves = trials.Curves(np.empty((0, 2)), {step: {"loss": np.array(row)} for step, row in enumerate(rows)})
+    assert trials.best(curves).tolist() == [0.5, 1.4]
+    assert trials.best(curves, held=2).tolist() == [1.0, 2.0]
