@@ -137,6 +137,16 @@ def test_an_interrupted_race_goes_on_without_ray(cluster, tmp_path):
     assert numbers(tmp_path / "ray.ravine") == numbers(tmp_path / "home.ravine")
 
 
+def test_batch_sizes_that_take_turns_on_a_cluster_keep_their_own_evaluations(cluster, mine, tmp_path):
+    """A crew that gave its places up starts anew with a pool whose stages are numbered from zero again."""
+    options = {"optimizers": ["sgd"], "lrs": [0.1, 0.01], "steps": 40, "seeds": 2, "tune": ["batch_size"], "configurations": 2}
+    ravine.race(mine, out=tmp_path / "home.ravine", **options)
+    ravine.race(mine, out=tmp_path / "ray.ravine", ray="local", workers=2, **options)
+    with open_record(tmp_path / "ray.ravine") as record:
+        assert len({lane.hypers.get("batch_size") for lane in record.lanes()}) == 2
+    assert numbers(tmp_path / "ray.ravine") == numbers(tmp_path / "home.ravine")
+
+
 def rays():
     """Ray's processes whose parent is no more, or that belong to this test."""
     listed = subprocess.run(["ps", "-eo", "pid,args"], capture_output=True, text=True, check=True).stdout

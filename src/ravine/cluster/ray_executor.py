@@ -31,7 +31,7 @@ class RaySite:
     def __init__(self, ray: Any, shipment: Shipment, capacity: int) -> None:
         self.ray, self.capacity = ray, capacity
         self._shipment = ray.put(shipment)
-        self._stage: tuple[int, Any] = (-1, None)
+        self._stage: tuple[Stage | None, Any] = (None, None)
         groups = {EARS: 1, MOUTH: 1}
         self._actor = ray.remote(num_cpus=1, max_restarts=0, concurrency_groups=groups)(Hand)
 
@@ -53,9 +53,12 @@ class RaySite:
         return [link for link in links if link.heard]
 
     def shared(self, stage: Stage) -> Any:
-        """A stage, whose data every actor needs, sent once."""
-        if self._stage[0] != stage.number:
-            self._stage = stage.number, self.ray.put(stage)
+        """A stage, whose data every actor needs, sent once.
+
+        Stages are told apart by identity: their numbers begin again with every pool of this site.
+        """
+        if self._stage[0] is not stage:
+            self._stage = stage, self.ray.put(stage)
         return self._stage[1]
 
 

@@ -122,7 +122,9 @@ class WorkerPool:
         for worker in self._workers:
             worker.link.end()
         while self._workers:
-            self._workers.pop().link.ending()
+            # How it ended no longer matters, also where another one has just said the same.
+            with contextlib.suppress(TaskError):
+                self._workers.pop().link.ending()
 
     def run(
         self,

@@ -241,3 +241,17 @@ def test_a_worker_that_falls_silent_is_named_once():
     assert len(remarks) == 1, "a worker that has been heard, and one without a tile, are left alone"
     assert "worker process 41 has said nothing for 60 s" in remarks[0].text
     assert list(pool._silent()) == []
+
+
+class Complaining(Hangup):
+    """A line to a worker that ended over the caller's script."""
+
+    def ending(self):
+        raise TaskError("the script begins again")
+
+
+def test_the_first_reason_is_the_only_one_when_all_workers_end_over_the_same():
+    pool = pool_of(load("line"))
+    pool._workers += [_Worker(Complaining()) for _ in range(3)]
+    pool.close()
+    assert pool._workers == []
