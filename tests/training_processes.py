@@ -5,6 +5,7 @@ python training_processes.py JOB PROCESSES FOLDER
 Every process writes what its job returned to FOLDER/RANK.json.
 """
 
+import functools
 import json
 import os
 import signal
@@ -195,7 +196,60 @@ def numbers(folder):
     return found
 
 
-JOBS = {job.__name__: job for job in (curves, rich, changes, ends, numbers)}
+class Wide(nn.Module):
+    """Weights whose blocks of 256 fill the shards of four processes, those of two, and those of one only."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Linear(6, 128),
+            nn.Tanh(),
+            nn.Linear(128, 128),
+            nn.Tanh(),
+            nn.Linear(128, 64),
+            nn.Linear(64, 128),
+            nn.Linear(128, 66),
+            nn.Linear(66, 3),
+        )
+
+    def forward(self, x):
+        return self.layers(x)
+
+
+def wide():
+    return task(model=Wide, batch_size=12)
+
+
+EIGHT = {"steps": STEPS, "evaluate_every": 2, "optimizer": "adamw", "lr": 0.01, "hypers": {"state_dtype": "8bit"}}
+"""State in 8 bits."""
+
+
+def eight(folder, strategy="fsdp"):
+    """Two more steps of a training in the folder, whoever began it."""
+    rank, world = torch.distributed.get_rank(), torch.distributed.get_world_size()
+    tell = stopping(rank, {2: 4, 4: 6}[world], signal.SIGTERM)
+    return told(ravine.train(wide(), out=folder / "eight", resume=True, strategy=strategy, observer=tell, **EIGHT))
+
+
+def lost(folder, strategy, victim):
+    """A training of which one process is killed in the step after a checkpoint; the others tell what they raise."""
+    rank = torch.distributed.get_rank()
+
+    def loss(output, target):
+        if rank == victim and list((folder / strategy).glob("checkpoint-*")):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return F.cross_entropy(output, target)
+
+    own = task(norm=False, loss=loss)
+    found = failure(lambda: ravine.train(own, strategy=strategy, out=folder / strategy, save_s=0, **PLAIN))
+    (folder / f"{rank}.json").write_text(json.dumps(found))
+    os._exit(0)  # nothing more can be exchanged
+
+
+LOST = {"ddp": 1, "fsdp": 0, "zero1": 1}
+"""Which process is killed under each strategy."""
+JOBS = {job.__name__: job for job in (curves, rich, changes, ends, numbers, eight)}
+JOBS |= {f"lost {strategy}": functools.partial(lost, strategy=strategy, victim=victim) for strategy, victim in LOST.items()}
 
 
 def everything(folder):
@@ -235,13 +289,13 @@ def main(job, world, folder):
     return max(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) != 0 for child in children)
 
 
-def run(job, world, folder):
-    """What the processes of a job returned, in their order."""
+def run(job, world, folder, dies=None):
+    """What the processes of a job returned, in their order, but for one that dies."""
     command = [sys.executable, __file__, job, str(world), str(folder)]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False, env=environment)
-    assert done.returncode == 0, done.stderr[-4000:]
-    return [json.loads((folder / f"{rank}.json").read_text()) for rank in range(world)]
+    assert done.returncode == (dies is not None), done.stderr[-4000:]
+    return [json.loads((folder / f"{rank}.json").read_text()) for rank in range(world) if rank != dies]
 
 
 def weights_of(path, norm=True):

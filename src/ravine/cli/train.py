@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 SUFFIX = "-trained"
 """Behind the task's name: the folder, where none is named."""
+_NAMED = ("driver", "state_dtype", "decoupled")
+"""What is set to a name: by which code the optimiser steps, how it keeps its state, what multiplies adamw's decay."""
 
 
 def train(
@@ -153,7 +155,7 @@ def _run(
     with processes.together():
         task = load()
     # Asked of the first process alone: what it makes there would be taken to be another training's by the others.
-    folder = processes.on_first(lambda: _folder(task.name, resume=options["resume"])) if out is None else out
+    folder = processes.on_first(lambda: _folder(task, resume=options["resume"])) if out is None else out
     try:
         with watching(quiet=quiet or not processes.is_first) as observer:
             return ravine.train(task, recipe, out=folder, observer=observer, **options)
@@ -166,14 +168,22 @@ def _run(
         raise told from error
 
 
-def _folder(name: str, *, resume: bool) -> Path:
-    """A free folder here, or the one of this name that was written last."""
-    stem = (re.sub(r"[^\w.-]+", "-", name).strip("-.") or "task") + SUFFIX
-    names = (Path(stem if number == 1 else f"{stem}-{number}") for number in itertools.count(1))
-    taken = list(itertools.takewhile(lambda path: path.exists(), names))
-    if resume and taken:
-        return max(taken, key=lambda path: path.stat().st_mtime)
-    return Path(stem if not taken else f"{stem}-{len(taken) + 1}")
+def _folder(task: "Task", *, resume: bool) -> Path:
+    """A free folder here, or the one where this task was saved last."""
+    from ravine.trainer.checkpoint import last_header
+    from ravine.trainer.portions import data_digest
+
+    stem = (re.sub(r"[^\w.-]+", "-", task.name).strip("-.") or "task") + SUFFIX
+    names = (stem if number == 1 else f"{stem}-{number}" for number in itertools.count(1))
+    free = next(Path(name) for name in names if not Path(name).exists())
+    if not resume:
+        return free
+    own = re.compile(re.escape(stem) + r"(?:-([1-9]\d*))?")
+    # By number: of a folder and its copy, which say the same time, the first one is the training's own.
+    there = sorted((int(found[1] or 1), path) for path in Path().iterdir() if (found := own.fullmatch(path.name)))
+    headers = {path: header for _, path in there if (header := last_header(path)).get("task") == task.name}
+    data = data_digest(task) if len(headers) > 1 else None
+    return max(headers, key=lambda path: (headers[path].get("data") == data, headers[path].get("saved_s", 0.0)), default=free)
 
 
 def _hypers(given: Sequence[str] | None) -> dict[str, Any] | None:
@@ -183,10 +193,20 @@ def _hypers(given: Sequence[str] | None) -> dict[str, Any] | None:
         name, equals, value = part.partition("=")
         if not equals or not name:
             raise InputError(f"--set {part}: must be NAME=VALUE. Write it like --set weight_decay=0.05.", given=part)
-        found[name.strip()] = (
-            {"true": True, "false": False}.get(value.lower()) if value.lower() in ("true", "false") else _values.number(value)
-        )
+        found[name.strip()] = _value(name.strip(), value.strip())
     return found or None
+
+
+def _value(name: str, text: str) -> Any:
+    """The value of a hyper: a switch, a name where names stand, else a number."""
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    if name in _NAMED:
+        return text
+    try:
+        return _values.number(text)
+    except typer.BadParameter as error:
+        raise InputError(f"--set {name}={text}: must be a number, true or false. Write it like --set weight_decay=0.05.") from error
 
 
 def _schedule(given: Sequence[str] | None) -> str | dict[str, str] | None:

@@ -121,9 +121,16 @@ def _slot(slot: Slot, saved: Mapping[str, Any], param: Tensor, where: str, stora
         remedy = f"Load it into what saved it, and save it there with state_dtype=None. Blocks here have {quantised.BLOCK}"
         raise InputError(f"{key} of {where} in the state dict has {value.dtype} codes in blocks {size}. {remedy}.", given=value.dtype)
     scale = scale.detach().to(param.device, torch.float32, copy=True)
+    # Scales that were read whole, for parts that are other than those that were saved.
+    is_apart = _storage.is_sharded(value) and not _storage.is_sharded(scale)
+    codes, start = _storage.local(value), _storage.offset(param)
     if value.dtype == kind:
+        if is_apart:
+            part = scale[start // quantised.BLOCK :][: codes.numel() // quantised.BLOCK].clone()
+            scale = _storage.distributed(part, param)
         return {key: value, key + SCALE: scale}
-    wide = quantised.decode(_storage.local(value), _storage.local(scale)).to(compute_dtype(param.dtype))
+    wide = quantised.decode_part(codes, scale, start) if is_apart else quantised.decode(codes, _storage.local(scale))
+    wide = wide.to(compute_dtype(param.dtype))
     return _kept(key, _storage.distributed(wide, param), kind, param)
 
 

@@ -58,3 +58,19 @@ def decode(codes: Tensor, scale: Tensor) -> Tensor:
     else:
         values = powers * powers.abs() * (scale * _SIGNED**-2)[:, None]
     return values.view(codes.shape)
+
+
+def decode_part(codes: Tensor, scale: Tensor, start: int) -> Tensor:
+    """The float32 values of a part of a tensor, which may begin and end within blocks.
+
+    Args:
+        codes: of the part.
+        scale: one a block of the whole tensor.
+        start: where the part begins in the whole tensor's elements.
+    """
+    if not codes.numel():
+        return codes.to(torch.float32)
+    stop = start + codes.numel()
+    first, last = start // BLOCK, -(-stop // BLOCK)
+    blocks = torch.nn.functional.pad(codes.reshape(-1), (start - first * BLOCK, last * BLOCK - stop))
+    return decode(blocks, scale[first:last])[start - first * BLOCK :][: codes.numel()].view(codes.shape)

@@ -20,6 +20,7 @@ from torch import Generator, Tensor
 from ravine.base._checks import count, number, unknown_name
 from ravine.base.errors import InputError, TaskError
 from ravine.tasks import Task
+from ravine.tasks.hints import name_of
 
 Batch = tuple[Any, ...]
 """Inputs, and the target at the end."""
@@ -34,6 +35,14 @@ class Transform(abc.ABC):
     @abc.abstractmethod
     def __call__(self, batch: Batch, generator: Generator) -> Batch:
         """A new batch; the given one is not written into."""
+
+    def check(self, batch: Batch) -> None:
+        """Refuse inputs that this cannot change.
+
+        Raises:
+            TaskError: they are of another kind.
+        """
+        del batch
 
     def __str__(self) -> str:
         values = [getattr(self, setting.name) for setting in dataclasses.fields(self) if setting.name != "classes"]
@@ -55,6 +64,11 @@ class Crop(Transform):
     def __post_init__(self) -> None:
         count("crop", self.padding)
 
+    def check(self, batch: Batch) -> None:
+        """Refuse what are no images, and to move images out of sight."""
+        height, width = _images(batch, self.name).shape[-2:]
+        count("crop", self.padding, at_most=min(height, width) - 1, do=f"The images have {height} x {width} pixels.")
+
     def __call__(self, batch: Batch, generator: Generator) -> Batch:
         """The batch with its images moved."""
         images = _images(batch, self.name)
@@ -75,6 +89,10 @@ class Flip(Transform):
     """Every image mirrored left to right with a chance of one half: (B, C, H, W) or (B, H, W)."""
 
     name = "flip"
+
+    def check(self, batch: Batch) -> None:
+        """Refuse what are no images."""
+        _images(batch, self.name)
 
     def __call__(self, batch: Batch, generator: Generator) -> Batch:
         """The batch with some of its images mirrored."""
@@ -130,6 +148,10 @@ class Mixup(Transform):
     def __post_init__(self) -> None:
         number("mixup", self.alpha, above=0.0, below=float("inf"))
 
+    def check(self, batch: Batch) -> None:
+        """Refuse inputs that are no numbers."""
+        _floating(batch[:-1], self.name)
+
     def __call__(self, batch: Batch, generator: Generator) -> Batch:
         """The batch, mixed with itself in another order."""
         share, order = _beta(self.alpha, generator), torch.randperm(len(batch[-1]), generator=generator)
@@ -159,6 +181,10 @@ class CutMix(Transform):
     def __post_init__(self) -> None:
         number("cutmix", self.alpha, above=0.0, below=float("inf"))
 
+    def check(self, batch: Batch) -> None:
+        """Refuse what are no images."""
+        _images(batch, self.name)
+
     def __call__(self, batch: Batch, generator: Generator) -> Batch:
         """The batch with a rectangle of itself in another order."""
         images, target = _images(batch, self.name), _shares(batch[-1], self.classes)
@@ -187,11 +213,16 @@ class MaskTokens(Transform):
     def __post_init__(self) -> None:
         number("mask", self.share, at_least=0.0, below=1.0)
 
-    def __call__(self, batch: Batch, generator: Generator) -> Batch:
-        """The batch with some of its tokens hidden."""
+    def check(self, batch: Batch) -> None:
+        """Refuse what are no tokens."""
         tokens = batch[0]
         if not isinstance(tokens, Tensor) or tokens.is_floating_point() or tokens.ndim < 2:
             raise TaskError(f"mask needs tokens, integers of shape (B, T), and {_said(tokens)}. Leave it out.")
+
+    def __call__(self, batch: Batch, generator: Generator) -> Batch:
+        """The batch with some of its tokens hidden."""
+        self.check(batch)
+        tokens = batch[0]
         hidden = (torch.rand(tokens.shape, generator=generator) < self.share).to(tokens.device)
         return tokens.masked_fill(hidden, 0), *batch[1:]
 
@@ -206,11 +237,16 @@ def create(given: str | Sequence[Transform], task: Task) -> tuple[Transform, ...
     Raises:
         UnknownNameError: no transform of that name.
         InputError: a value is no number or out of range, or the task has no (inputs, target) to change.
+        TaskError: its inputs are of another kind.
     """
     found = [_parsed(part.strip()) for part in given.split(",") if part.strip()] if isinstance(given, str) else list(given)
+    if isinstance(given, str) and not found:
+        raise InputError(f"augment={given!r} names no transform. Give some of {', '.join(REGISTRY)}, or leave it out.", given=given)
     if found and task.loss is None:
         reason = "the task has a step of its own, which hides what is input and what target"
         raise InputError(f"augment={given!r}: {reason}. Change rows there.")
+    for transform in found if isinstance(task.data.train, tuple) else ():
+        transform.check(task.data.train)
     return tuple(_with_classes(transform, task) for transform in found)
 
 
@@ -228,7 +264,8 @@ def _parsed(text: str) -> Transform:
     except ValueError as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(f"augment={text!r}: must be a number after '='. Write it like {name}={settings[0].default}.", given=text) from None
+        kind = "whole number" if isinstance(settings[0].default, int) else "number"
+        raise InputError(f"augment={text!r}: must be a {kind} after '='. Write it like {name}={settings[0].default}.", given=text) from None
 
 
 def _with_classes(transform: Transform, task: Task) -> Transform:
@@ -244,7 +281,8 @@ def _with_classes(transform: Transform, task: Task) -> Transform:
             raise InputError(f"{transform.name}: targets are numbers, not classes. Leave it out.")
         return _replaced(transform, target.shape[-1]) if target.ndim > 1 else transform
     if task.loss is not F.cross_entropy and not isinstance(task.loss, torch.nn.CrossEntropyLoss):
-        raise InputError(f"{transform.name} turns classes into shares, which only cross entropy takes. Use that loss, or leave it out.")
+        given = f"{transform.name} turns classes into shares, which only torch's cross entropy takes, and the loss is {name_of(task.loss)}"
+        raise InputError(f"{given}. Use that loss, or leave it out.")
     if target.ndim > 1 or bool((target < 0).any()):
         raise InputError(f"{transform.name} needs one class a row, none of them below 0. Leave it out.")
     return _replaced(transform, _classes(task, target))
@@ -266,14 +304,16 @@ def _classes(task: Task, target: Tensor) -> int:
 def _images(batch: Batch, name: str) -> Tensor:
     images = batch[0]
     if not isinstance(images, Tensor) or images.ndim not in (3, 4) or not images.is_floating_point():
-        raise TaskError(f"{name} needs images, floats of shape (B, C, H, W) or (B, H, W), and {_said(images)}. Leave it out.")
+        raise TaskError(
+            f"{name} needs images, floats of shape (B, C, H, W) or (B, H, W), and {_said(images)}. Leave it out, or train on images."
+        )
     return images
 
 
 def _floating(parts: Sequence[Any], name: str) -> list[Tensor]:
     for part in parts:
         if not isinstance(part, Tensor) or not part.is_floating_point():
-            raise TaskError(f"{name} mixes numbers, and {_said(part)}. Leave it out.")
+            raise TaskError(f"{name} mixes numbers, and {_said(part)}. Leave it out; for tokens there is mask.")
     return list(parts)
 
 

@@ -14,6 +14,7 @@ import json
 import os
 import re
 import shutil
+import time
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -63,7 +64,7 @@ class Checkpoints:
     """The checkpoints of one training.
 
     Args:
-        folder: where they lie; made if it does not exist.
+        folder: where they lie; made if it does not exist, and gone again if nothing came to lie there.
         processes: who shares them; the first one holds the folder for all.
 
     Raises:
@@ -71,10 +72,11 @@ class Checkpoints:
     """
 
     def __init__(self, folder: Path, processes: Processes = ALONE) -> None:
-        self.folder, self._processes, self._lock = folder, processes, -1
+        self.folder, self._processes, self._lock, self._is_new = folder, processes, -1, False
         if not processes.is_first:
             return
         try:
+            self._is_new = not folder.exists()
             folder.mkdir(parents=True, exist_ok=True)
             self._lock = _locked(folder)
         except OSError as error:
@@ -88,11 +90,13 @@ class Checkpoints:
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
+        if self._is_new:
+            with contextlib.suppress(OSError):  # it holds something
+                self.folder.rmdir()
 
     def paths(self) -> list[Path]:
         """Checkpoints, latest first."""
-        found = [path for path in self.folder.iterdir() if _NAME.fullmatch(path.name)]
-        return sorted(found, key=lambda path: int(_NAME.fullmatch(path.name)[1]), reverse=True)  # type: ignore[index]
+        return _paths(self.folder)
 
     def latest(self, target: Target | None = None) -> tuple[Checkpoint | None, list[str]]:
         """The latest whole checkpoint, and a sentence on every later one that had to be refused.
@@ -131,10 +135,11 @@ class Checkpoints:
             OSError, SafetensorError: it could not be written; what was there is as it was.
         """
         path = self.folder / f"checkpoint-{step:09}{'' if is_sharded else ENDING}"
+        header = {**header, "step": step, "saved_s": time.time()}
         if is_sharded:
-            sharded_checkpoint.write(path, {"format": FORMAT, **header, "step": step}, tensors, self._processes)
+            sharded_checkpoint.write(path, {"format": FORMAT, **header}, tensors, self._processes)
         else:
-            self.write(path.name, {**header, "step": step}, tensors)
+            self.write(path.name, header, tensors)
         if self._processes.is_first:
             for old in self.paths()[KEPT:]:
                 _remove(old)
@@ -152,6 +157,19 @@ class Checkpoints:
         """Remove everything that a training wrote here."""
         for path in [*self.paths(), self.folder / BEST, self.folder / MODEL, *self.folder.glob(SNAPSHOTS)]:
             shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def last_header(folder: Path) -> dict[str, Any]:
+    """What the latest checkpoint of a folder says of itself, its tensors unread and unchecked; nothing where there is none."""
+    for path in _paths(folder) if folder.is_dir() else ():
+        with contextlib.suppress(RecordError):
+            return sharded_checkpoint.read_header(path, is_checked=False) if path.is_dir() else _read_header(path)
+    return {}
+
+
+def _paths(folder: Path) -> list[Path]:
+    found = [path for path in folder.iterdir() if _NAME.fullmatch(path.name)]
+    return sorted(found, key=lambda path: int(_NAME.fullmatch(path.name)[1]), reverse=True)  # type: ignore[index]
 
 
 def snapshot_name(step: int) -> str:
@@ -199,19 +217,39 @@ def read(path: Path, target: Target | None = None, *, is_checked: bool = True) -
 
 
 def _read_file(path: Path) -> Checkpoint:
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 - no dictionary
-    except (OSError, SafetensorError, ValueError, RuntimeError) as error:
-        raise RecordError(f"{path} cannot be read ({reason(error)}): it was cut short or is no checkpoint.") from error
-    if "ravine" not in metadata:
-        raise RecordError(f"{path} is not a checkpoint of ravine: another program wrote it.")
+    with _open(path) as file:
+        metadata = _metadata(path, file)
+        tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 - no dictionary
     if metadata.get("digest") != digest(metadata["ravine"], tensors):
         raise RecordError(f"{path} is damaged: its contents have another checksum than when it was written.")
     header = json.loads(metadata["ravine"])
     _check_format(path, header)
     return Checkpoint(path, header, tensors)
+
+
+def _read_header(path: Path) -> dict[str, Any]:
+    """What a file says of itself, its tensors unread and unchecked."""
+    with _open(path) as file:
+        found: dict[str, Any] = json.loads(_metadata(path, file)["ravine"])
+    return found
+
+
+@contextlib.contextmanager
+def _open(path: Path) -> Iterator[Any]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            yield file
+    except (OSError, SafetensorError, ValueError, RuntimeError) as error:
+        if isinstance(error, RecordError):
+            raise
+        raise RecordError(f"{path} cannot be read ({reason(error)}): it was cut short or is no checkpoint.") from error
+
+
+def _metadata(path: Path, file: Any) -> dict[str, str]:
+    found: dict[str, str] = file.metadata() or {}
+    if "ravine" not in found:
+        raise RecordError(f"{path} is not a checkpoint of ravine: another program wrote it.")
+    return found
 
 
 def _check_format(path: Path, header: Mapping[str, Any]) -> None:

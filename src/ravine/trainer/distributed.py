@@ -227,9 +227,10 @@ def joined(strategy: str | None = None, device: str = "cpu") -> Iterator[Process
             error.add_note(TOLD)
         raise
     except RuntimeError as error:
-        if not any(sign in str(error) for sign in _LOST):
+        sign = next((sign for sign in _LOST if sign in str(error)), None)
+        if sign is None:
             raise
-        given = f"process {group.rank} of {group.world} lost another one ({str(error).splitlines()[0].rstrip('.')})"
+        given = f"process {group.rank} of {group.world} lost another one, which failed or was killed ({sign})"
         raise TaskError(f"{given}. Look at what that one says, then go on from the last checkpoint with resume (--resume).") from error
     finally:
         if not is_begun:

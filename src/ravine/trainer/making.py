@@ -9,7 +9,6 @@ from torch import nn
 
 from ravine.base.errors import InputError
 from ravine.optim import Wrapped, create, muon_groups, param_groups
-from ravine.optim._settings import TORCH_SWITCHES
 from ravine.optim.creating import driver_for
 from ravine.rules import Rule
 from ravine.rules._ascent import SECOND_GRADIENT
@@ -30,7 +29,7 @@ def make_optimizer(model: nn.Module, settings: Settings) -> torch.optim.Optimize
             raise InputError(f"{given}: must return a torch.optim.Optimizer of the model's parameters.", given=made)
         return made
     chosen: dict[str, Any] = {**settings.hypers, "lr": settings.lr}
-    if not {"driver", *TORCH_SWITCHES} & chosen.keys():
+    if not settings.is_driven:
         chosen["driver"] = driver_for(settings.optimizer, settings.steps)
     if settings.weights != "plain":
         chosen["weights"] = settings.weights

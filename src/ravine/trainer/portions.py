@@ -18,6 +18,7 @@ from ravine.base.errors import InputError, TaskError
 from ravine.fleet.data import duplicate, size, slices
 from ravine.fleet.durable import apart, digest
 from ravine.fleet.tiles import weighted_mean
+from ravine.tasks import Task
 from ravine.trainer.distributed import Processes
 
 EVALUATION_ROWS = 1024
@@ -99,6 +100,13 @@ def check_alike(model: nn.Module, batch: Any, processes: Processes) -> None:
                 given = f"{what} of process {rank} are not those of process 0"
                 remedy = "Draw them from torch's, numpy's or Python's own streams, which are seeded, and read the same files everywhere"
                 raise TaskError(f"{given}: all processes must train the same model on the same data. {remedy}.")
+
+
+def data_digest(task: Task) -> str:
+    """Of every bit of a task's splits: equal where a training draws the same rows."""
+    splits = [task.data.train, task.data.validation, task.data.test]
+    leaves = {str(place): leaf.cpu() for place, leaf in enumerate(pytree.tree_leaves(splits)) if isinstance(leaf, Tensor)}
+    return digest("", leaves)
 
 
 def _cut(split: Any, start: int, stop: int) -> Any:

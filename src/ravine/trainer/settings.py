@@ -6,6 +6,9 @@ from typing import Any
 
 import torch
 
+from ravine.optim._settings import TORCH_SWITCHES
+from ravine.optim.creating import driver_for
+from ravine.rules.registry import get
 from ravine.schedules import Between, Plateau, Schedule
 from ravine.trainer.augmentation import Transform
 from ravine.trainer.options import Maker
@@ -64,8 +67,8 @@ class Settings:
         return {name: "a function" if name in hidden else str(value) for name, value in values.items()}
 
     def lines(self) -> tuple[str, ...]:
-        """The settings for people, each with the option that changes it."""
-        values = ", ".join(f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}" for name, value in self.hypers.items())
+        """The settings for people: everything that an option of the command changes."""
+        values = ", ".join(f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}" for name, value in self.stepped().items())
         maker = self.optimizer if isinstance(self.optimizer, str) else "your optimizer"
         rate = "" if self.lr is None else f" at lr {self.lr:.3g}"
         spared = ", decay on weights only" if self.spares and self.hypers.get("weight_decay") else ""
@@ -78,13 +81,37 @@ class Settings:
             *([f"ema {self.ema:g}"] if self.ema else []),
             *([f"{len(self.snapshots)} snapshots"] if self.snapshots else []),
             *([str(transform) for transform in self.augment]),
+            *([f"{', '.join(self.recompute)} computed again"] if self.recompute else []),
+            *(["compiled"] if self.compile else []),
         ]
+        patience = f", patience {self.patience}" if self.patience is not None else ""
+        every = "step" if self.evaluate_every == 1 else f"{self.evaluate_every:,} steps"
         return (
-            f"{self.steps:,} steps of {self.batch_size:,} rows{pieces}",
+            f"{self.steps:,} steps of {self.batch_size:,} rows{pieces}, seed {self.seed}",
             f"{maker}{rate}{' (' + values + spared + ')' if values else ''}",
             f"schedule {self._rate()}{warmed}{self._scheduled()}",
             ", ".join(extras),
+            f"evaluated every {every}, the best by {self.monitor}{patience}",
         )
+
+    def stepped(self) -> dict[str, Any]:
+        """All that the optimiser is made with but the rate, its own defaults included, by the names that set them."""
+        if not isinstance(self.optimizer, str):
+            return {}
+        entry, given = get(self.optimizer), dict(self.hypers)
+        found: dict[str, Any] = {}
+        for hyper in entry.rule.hypers:
+            # A pair may have been given whole, under torch's name.
+            name = hyper.group_key if hyper.group_key in given else hyper.symbol
+            if hyper.symbol != "lr":
+                found[name] = given.get(name, entry.defaults.get(hyper.symbol, hyper.default))
+        found |= {name: value for name, value in entry.flags.items() if value} | given
+        return found if self.is_driven else found | {"driver": driver_for(self.optimizer, self.steps)}
+
+    @property
+    def is_driven(self) -> bool:
+        """Whether the hypers say by which code the optimiser steps."""
+        return bool({"driver", *TORCH_SWITCHES} & self.hypers.keys())
 
     def _rate(self) -> str:
         """What the rate's schedule is called."""

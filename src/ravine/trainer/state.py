@@ -28,7 +28,7 @@ from ravine.trainer.encoding import decode, encode, merge, select
 from ravine.trainer.ensemble import Snapshots
 from ravine.trainer.history import History
 from ravine.trainer.making import evaluating, make_optimizer, takes_two
-from ravine.trainer.portions import Portion, check_alike, evaluate
+from ravine.trainer.portions import Portion, check_alike, data_digest, evaluate
 from ravine.trainer.precision import Precision
 from ravine.trainer.rates import Rates
 from ravine.trainer.recomputation import keep, recompute
@@ -183,6 +183,10 @@ class State:
         """What every file says of the task whose weights it holds."""
         return {"task": self.task.name, "notes": dict(self.task.notes)}
 
+    @functools.cached_property
+    def _data(self) -> str:
+        return data_digest(self.task)
+
     def is_finite(self) -> bool:
         """Whether every weight is a number."""
         own = all(bool(local(p).isfinite().all()) for p in self.parameters)
@@ -198,6 +202,7 @@ class State:
             **self.origin,
             "settings": self.settings.described(),
             "drawn": self.drawn,
+            "data": self._data if self.processes.is_first else "",
             "optimizer": merge(self.processes.gather(encode(self.optimizer.state_dict(), "optimizer", tensors))),
             "precision": encode(self.precision.state(), "precision", tensors),
             "plateau": self.rates.state(),
@@ -225,6 +230,7 @@ class State:
         header, tensors, where = checkpoint.header, checkpoint.tensors, str(checkpoint.path)
         fill(self.model, _under("model.", tensors), where=where)
         _check_notes(header.get("notes", {}), self.task.notes, where=where)
+        _check_data(header.get("data", self._data), self._data, self.task, where=where)
         _check_settings(header["settings"], self.settings.described(), where=where)
         self.optimizer.load_state_dict(decode(select(header["optimizer"], self.strategy.owns), tensors))
         self.precision.restore(decode(header["precision"], tensors))
@@ -269,6 +275,12 @@ def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
 
 
+def _check_data(saved: str, own: str, task: Task, *, where: str) -> None:
+    if saved != own:
+        given = f"{where} is of other data: rows or targets are not those of {task.reference or task.name!r} now"
+        raise InputError(f"{given}. Train on the data with which it was begun, or give another folder.", given=own)
+
+
 def _check_notes(saved: Mapping[str, Any], own: Mapping[str, Any], *, where: str) -> None:
     for name in [*own, *(name for name in saved if name not in own)]:
         if saved.get(name) != own.get(name):
@@ -280,4 +292,4 @@ def _check_settings(saved: Mapping[str, str], own: Mapping[str, str], *, where: 
     for name, value in own.items():
         if saved.get(name) != value:
             given = f"{where} was written with {name}={saved.get(name)} and this training has {name}={value}"
-            raise InputError(f"{given}: they must be equal. Give the options with which it was begun.", given=value)
+            raise InputError(f"{given}: they must be equal. Give the options with which it was begun, or another folder.", given=value)

@@ -1,9 +1,10 @@
 """`ravine train`, in this process."""
 
 import json
-import os
 import re
+import shutil
 import signal
+from types import SimpleNamespace
 
 import pytest
 
@@ -34,8 +35,9 @@ def test_results_go_to_the_output_and_messages_elsewhere(tmp_path, capsys):
     assert lines[4] == "folder  line-trained"
     said = captured.err.splitlines()
     assert said[0].startswith("set: 4 steps of ")
-    assert said[4].endswith(" parameters, 4 steps")
-    assert [line.split()[:2] for line in said[5:7]] == [["step", "2"], ["step", "4"]]
+    assert said[1].startswith("set: adamw at lr 0.001 (beta1 0.9, beta2 0.999, eps 1e-08, weight_decay 0.1, driver auto, decay on")
+    assert said[5].endswith(" parameters, 4 steps")
+    assert [line.split()[:2] for line in said[6:8]] == [["step", "2"], ["step", "4"]]
     assert names(tmp_path / "line-trained") == ["best.safetensors", "checkpoint-000000004.safetensors", "model.safetensors"]
 
 
@@ -122,15 +124,29 @@ def test_a_recipe_is_trained_from_its_record(capsys):
     assert (settings["optimizer"], settings["lr"], settings["steps"], settings["clip"]) == ("momentum", "0.01", "20", "None")
 
 
-def test_a_training_goes_on_in_the_latest_folder(tmp_path, capsys):
-    assert main(["train", "line", *QUICK]) == 0
-    assert main(["train", "line", *QUICK]) == 0
-    os.utime(tmp_path / "line-trained", (0, 0))
+def test_a_training_goes_on_in_the_folder_that_was_saved_last(tmp_path, capsys):
+    """Whenever folders were touched or copied, whichever are gone, and whatever else has such a name."""
+    for _ in range(3):
+        assert main(["train", "line", *QUICK]) == 0
+    shutil.rmtree(tmp_path / "line-trained-2")
+    shutil.copytree(tmp_path / "line-trained", tmp_path / "line-trained-4", copy_function=shutil.copy)
+    shutil.copytree(tmp_path / "line-trained-3", tmp_path / "line-trained-5", copy_function=shutil.copy)
+    for name in ("line-trained-6", "line-trained-old", "line-trained-007"):
+        (tmp_path / name).mkdir()
+    ravine.train("line:noise=0", steps=4, out=tmp_path / "line-trained-7")
+    (tmp_path / "line-trained-8").write_text("no folder")
     capsys.readouterr()
     assert main(["train", "line", *QUICK, "--resume"]) == 0
     captured = capsys.readouterr()
-    assert captured.out.splitlines()[-1] == "folder  line-trained-2"
+    assert captured.out.splitlines()[-1] == "folder  line-trained-3"
     assert "4 steps, from step 4 on" in captured.err
+
+
+def test_what_could_not_begin_leaves_no_folder(tmp_path, capsys):
+    assert main(["train", "line", *QUICK, "--set", "state_dtype=4bit"]) == 2
+    assert main(["train", "line", *QUICK, "--resume", "--set", "driver=forech"]) == 2
+    assert "no driver is called 'forech'; did you mean 'foreach'?" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -138,6 +154,7 @@ def test_a_training_goes_on_in_the_latest_folder(tmp_path, capsys):
     [
         (["--force"], "--force has no effect without --out"),
         (["--set", "momentum"], "--set momentum: must be NAME=VALUE. Write it like --set weight_decay=0.05."),
+        (["--set", "momentum=high"], "--set momentum=high: must be a number, true or false. Write it like --set weight_decay=0.05."),
         (["--set", "momemtum=0.5", "--optimizer", "sgd"], "did you mean"),
         (["--precision", "fp8"], "precision='fp8': it would need a GPU with float8 products"),
         (["--steps", "5", "--epochs", "2"], "steps=5 and epochs=2 exclude each other"),
@@ -183,7 +200,8 @@ def test_signals_have_their_statuses(number, status, monkeypatch, capsys):
 
 
 def test_numbers_and_switches_are_read():
-    assert _hypers(["a=0.5", "b=true", "c=False"]) == {"a": 0.5, "b": True, "c": False}
+    given = ["a=0.5", "b=true", "c=False", "driver=foreach", "state_dtype=8bit"]
+    assert _hypers(given) == {"a": 0.5, "b": True, "c": False, "driver": "foreach", "state_dtype": "8bit"}
     assert _hypers(None) is None
     assert [_length(given) for given in (None, 5.0, 0.5)] == [None, 5, 0.5]
     assert type(_length(5.0)) is int
@@ -191,5 +209,6 @@ def test_numbers_and_switches_are_read():
         _hypers(["=3"])
 
 
-def test_a_folder_is_named_after_the_task(tmp_path):
-    assert str(_folder("curve:two bumps/x", resume=True)) == "curve-two-bumps-x-trained"
+def test_a_folder_is_named_after_the_task():
+    named = SimpleNamespace(name="curve:two bumps/x")
+    assert str(_folder(named, resume=True)) == str(_folder(named, resume=False)) == "curve-two-bumps-x-trained"

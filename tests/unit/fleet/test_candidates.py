@@ -79,6 +79,21 @@ def test_without_a_compiler_torch_is_what_is_left(monkeypatch):
     assert dict(why) == dict.fromkeys(("native", "fused", "compiled"), "no C++ compiler was found")
 
 
+@needs_compiler
+@pytest.mark.parametrize(("mode", "expected"), [("native", 0.1), ("loop", 0.9)])
+def test_building_the_code_of_an_evaluation_is_no_part_of_one(mode, expected, monkeypatch):
+    """However long the first one takes."""
+    engine = fleet("linear", torch.float32)
+    evaluations = Evaluations({"validation": frozenset({20})}, {"validation": engine.task.data.validation})
+    now, each = [0.0], iter([0.9, 0.1, 0.1, 0.1])
+    monkeypatch.setattr(candidates.time, "thread_time", lambda: now[0])
+    found = offered(engine, lanes(*MEMBERS), evaluations=evaluations)
+    with quiet_threads():
+        tile, *_ = found.make(mode)
+    monkeypatch.setattr(engine, "evaluate", lambda tile, split: now.__setitem__(0, now[0] + next(each)))
+    assert found.evaluate(tile) == pytest.approx(expected, abs=0.01)
+
+
 def test_evaluations_cost_as_often_as_they_come(monkeypatch):
     ticks = iter(range(10**6))
     monkeypatch.setattr(candidates.time, "thread_time", lambda: float(next(ticks)))

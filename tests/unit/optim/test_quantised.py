@@ -48,6 +48,15 @@ def test_a_nan_stays_in_its_block():
     assert torch.equal(back[256:], values[256:])
 
 
+@pytest.mark.parametrize(("start", "stop"), [(0, 1024), (128, 640), (256, 512), (300, 310), (1000, 1024), (1024, 1024)])
+@pytest.mark.parametrize("unsigned", [True, False])
+def test_a_part_that_begins_anywhere_has_the_values_of_the_whole(start, stop, unsigned):
+    values = torch.randn(1024) * torch.arange(1, 5).repeat_interleave(256)
+    codes, scale = quantised.encode(values.abs() if unsigned else values, unsigned=unsigned)
+    part = quantised.decode_part(codes[start:stop], scale, start)
+    assert torch.equal(part, quantised.decode(codes, scale)[start:stop])
+
+
 def test_small_and_odd_tensors_are_left_alone():
     assert [quantised.is_blockwise(size) for size in (4096, 4095, 2048, 4096 + 128, 0)] == [True, False, False, False, False]
 

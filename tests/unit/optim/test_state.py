@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from ravine.base.errors import InputError
-from ravine.optim import _state
+from ravine.optim import AdamW, _state, _storage, quantised
 from ravine.rules.adagrad import Adagrad
 from ravine.rules.adam import Adam
 from ravine.rules.sgd import SGD
@@ -83,3 +83,39 @@ def test_a_buffer_saved_as_none_is_missing():
 def test_a_foreign_shape_is_refused(value):
     with pytest.raises(InputError, match=r"exp_avg of parameter 4 of group 1 in the state dict is .*: must be a tensor of shape \(2, 3\)"):
         _state.load({"exp_avg": value}, PARAM, Adam, where="parameter 4 of group 1")
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
+@pytest.mark.skipif(not torch.distributed.is_available(), reason="torch was built without distributed")
+@pytest.mark.parametrize(("rows", "world", "is_coded"), [(128, 2, True), (66, 2, False), (64, 4, False)])
+def test_codes_that_one_process_wrote_are_read_into_shards(rows, world, is_coded):
+    """Shards that whole blocks fill, that begin within a block, and that are too small for codes.
+
+    Always the last process's: torch remembers by the mesh which shard a process has.
+    """
+    from torch.distributed.tensor import Shard, distribute_tensor
+    from torch.testing._internal.distributed.fake_pg import FakeStore
+
+    whole, gradient = torch.nn.Parameter(torch.ones(rows, 128)), torch.randn(rows, 128, generator=torch.Generator().manual_seed(0))
+    optimizer = AdamW([whole], state_dtype="8bit")
+    whole.grad = gradient
+    optimizer.step()
+    saved = optimizer.state_dict()["state"][0]
+    torch.distributed.init_process_group("fake", rank=world - 1, world_size=world, store=FakeStore())
+    try:
+        mesh = torch.distributed.device_mesh.init_device_mesh("cpu", (world,))
+
+        def cut(tensor):
+            return distribute_tensor(tensor.detach(), mesh, [Shard(0)], src_data_rank=None)
+
+        param = torch.nn.Parameter(cut(whole))
+        # As a checkpoint is read: what is shaped like the weight in shards, the scales whole.
+        parts = {name: cut(value) if value.shape == whole.shape else value for name, value in saved.items()}
+        found = _state.load(parts, param, Adam, where="weight", storage=_storage.Storage("8bit"))
+        for name in ("exp_avg", "exp_avg_sq"):
+            expected = cut(quantised.decode(saved[name], saved[f"{name}_scale"])).to_local()
+            own = found[name].to_local()
+            assert (f"{name}_scale" in found, own.dtype != torch.float32) == (is_coded, is_coded)
+            assert torch.equal(quantised.decode(own, found[f"{name}_scale"].to_local()) if is_coded else own, expected)
+    finally:
+        torch.distributed.destroy_process_group()

@@ -139,8 +139,10 @@ def test_text_becomes_transforms_that_know_the_tasks_classes():
     [
         ("flipp", r"no transform is called 'flipp'; did you mean 'flip'\?"),
         ("flip=2", r"augment='flip=2': flip takes no value\. Write 'flip'\."),
-        ("crop=x", r"augment='crop=x': must be a number after '='\. Write it like crop=4\."),
+        ("mask=x", r"augment='mask=x': must be a number after '='\. Write it like mask=0\.15\."),
+        ("crop=x", r"augment='crop=x': must be a whole number after '='\. Write it like crop=4\."),
         ("crop=0", r"crop=0: must be a whole number, at least 1"),
+        (" , ", r"augment=' , ' names no transform\. Give some of crop, flip, smooth, mixup, cutmix, mask, or leave it out\."),
         ("smooth=1.5", r"smooth=1\.5: must be at least 0 and below 1"),
     ],
 )
@@ -150,19 +152,36 @@ def test_bad_text_is_one_sentence(text, sentence):
 
 
 def test_what_a_batch_cannot_take_is_said():
+    digits = ravine.tasks.load("digits")
+    for name in ("crop", "flip", "cutmix"):
+        said = (
+            rf"{name} needs images, floats of shape .*, and the input has torch\.float32 of shape \(1079, 64\)\. Leave it out, or train on"
+        )
+        with pytest.raises(TaskError, match=said):
+            create(name, digits)
+    with pytest.raises(InputError, match=r"crop=5: must be a whole number, at least 1 and at most 4\. The images have 5 x 7 pixels\."):
+        Crop(5).check((images(),))
+    Crop(4).check((images(),))
+    with pytest.raises(TaskError, match=r"mask needs tokens, integers of shape \(B, T\), and the input has torch\.float32 of shape"):
+        create("mask", digits)
+    tokens = TOKENS, TOKENS
+    text = ravine.Task("text", lambda: nn.Embedding(200, 3), tokens, tokens, lambda output, target: output.sum())
     with pytest.raises(
-        TaskError, match=r"crop needs images, floats of shape .*, and the input has torch\.float32 of shape \(64, 64\)\. Leave it out\."
+        TaskError, match=r"mixup mixes numbers, and the input has torch\.int64 .*\. Leave it out; for tokens there is mask\."
     ):
-        ravine.train("digits", steps=2, augment="crop")
-    with pytest.raises(TaskError, match=r"mask needs tokens, integers of shape"):
-        ravine.train("digits", steps=2, augment="mask")
+        create("mixup", text)
+    with pytest.raises(TaskError, match=r"cutmix needs images"):
+        create("cutmix", text)
+    assert create("mask", text) == (MaskTokens(0.15),)
     pair = torch.zeros(8, 2), torch.zeros(8, dtype=torch.int64)
 
     def own_loss(output, target):
         return F.cross_entropy(output, target)
 
     own = ravine.Task("own-loss", lambda: nn.Linear(2, 3), pair, pair, own_loss)
-    with pytest.raises(InputError, match=r"smooth turns classes into shares, which only cross entropy takes"):
+    with pytest.raises(
+        InputError, match=r"smooth turns classes into shares, which only torch's cross entropy takes, and the loss is own_loss\. Use"
+    ):
         ravine.train(own, steps=2, augment="smooth")
     stepped = ravine.Task("step", lambda: nn.Linear(2, 3), pair, pair, step=lambda model, batch: F.cross_entropy(model(batch[0]), batch[1]))
     with pytest.raises(InputError, match=r"the task has a step of its own"):

@@ -11,7 +11,7 @@ from torch import nn
 
 from ravine.base.errors import InputError, RecordError
 from ravine.trainer import checkpoint
-from ravine.trainer.checkpoint import Checkpoints, fill, load_weights, opened, read, write
+from ravine.trainer.checkpoint import Checkpoints, fill, last_header, load_weights, opened, read, write
 
 TENSORS = {"a": torch.arange(6.0).view(2, 3), "b": torch.tensor(3), "empty": torch.empty(0), "half": torch.ones(3, dtype=torch.bfloat16)}
 
@@ -159,6 +159,30 @@ def test_weights_of_another_model_are_refused_by_the_first_that_differs(tmp_path
         load_weights(nn.Sequential(nn.Linear(3, 2)), tmp_path / "w.safetensors")
     with pytest.raises(InputError, match=r"0\.weight is float32 of shape \(2, 3\) there and bfloat16 of shape \(2, 3\) here"):
         fill(nn.Sequential(nn.Linear(3, 2)).bfloat16(), read(tmp_path / "w.safetensors").tensors, where="w")
+
+
+def test_a_folder_knows_what_it_is_of_and_since_when(tmp_path, monkeypatch):
+    assert last_header(tmp_path / "none") == last_header(tmp_path) == {}
+    with opened(tmp_path) as checkpoints:
+        for step, now in ((1, 10.0), (2, 20.0), (3, 30.0)):
+            monkeypatch.setattr(checkpoint.time, "time", lambda now=now: now)
+            checkpoints.save(step, {"task": "line"}, TENSORS, is_sharded=step == 2)
+    assert (last_header(tmp_path)["task"], last_header(tmp_path)["saved_s"]) == ("line", 30.0)
+    # The one before it counts where the last one cannot be read, of either kind.
+    (tmp_path / "checkpoint-000000003.safetensors").write_bytes(b"cut")
+    assert last_header(tmp_path)["saved_s"] == 20.0
+    (tmp_path / "checkpoint-000000002" / "checkpoint.json").unlink()
+    assert last_header(tmp_path) == {}
+
+
+def test_a_folder_that_was_made_for_nothing_is_gone_again(tmp_path):
+    (tmp_path / "mine").mkdir()
+    for name in ("mine", "new"):
+        with opened(tmp_path / name):
+            assert (tmp_path / name).is_dir()
+    with opened(tmp_path / "used") as checkpoints:
+        checkpoints.save(1, {}, TENSORS)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine", "used"]
 
 
 def test_discarding_leaves_other_files(tmp_path):

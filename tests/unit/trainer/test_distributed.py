@@ -2,6 +2,8 @@
 
 import functools
 import os
+import re
+import signal
 import subprocess
 import sys
 
@@ -26,6 +28,12 @@ def alone(rich=False):
     """The training of one process."""
     options = processes.RICH if rich else processes.PLAIN
     return processes.told(ravine.train(processes.task(norm=not rich), **options))
+
+
+@functools.cache
+def plain():
+    """The training of one process without BatchNorm."""
+    return processes.told(ravine.train(processes.task(norm=False), **processes.PLAIN))
 
 
 @pytest.fixture(scope="module")
@@ -137,6 +145,28 @@ def test_precisions_and_optimizers(tmp_path):
         *(f"fsdp {name}" for name in ("sgd+sam", "muon", "shampoo", "prodigy")),
         *(f"zero1 {name}" for name in ("lamb", "sgd+sam", "prodigy")),
     }
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("strategy", "victim"), processes.LOST.items())
+def test_a_killed_process_ends_the_other_with_a_sentence_and_nothing_is_lost(strategy, victim, tmp_path):
+    [(kind, text)] = processes.run(f"lost {strategy}", 2, tmp_path, dies=victim)
+    assert kind == "TaskError"
+    said = rf"process {1 - victim} of 2 lost another one, which failed or was killed \([\w ]+\)\. Look at what that one says, then go on "
+    assert re.fullmatch(said + r"from the last checkpoint with resume \(--resume\)\.", text)
+    assert [path.name[:20] for path in (tmp_path / strategy).glob("checkpoint-*")] == ["checkpoint-000000001"]
+    equal(processes.told(ravine.train(processes.task(norm=False), out=tmp_path / strategy, resume=True, **processes.PLAIN)), plain())
+
+
+@pytest.mark.slow
+def test_state_in_eight_bits_goes_from_one_process_to_two_to_four_and_back(tmp_path):
+    expected = processes.told(ravine.train(processes.wide(), **processes.EIGHT))
+    began = ravine.train(processes.wide(), out=tmp_path / "eight", observer=processes.stopping(0, 2, signal.SIGTERM), **processes.EIGHT)
+    steps = [began.step, *(processes.run("eight", world, tmp_path)[0]["step"] for world in (2, 4))]
+    assert steps == [2, 4, 6]
+    last = processes.told(ravine.train(processes.wide(), out=tmp_path / "eight", resume=True, **processes.EIGHT))
+    # Where the blocks of a weight do not fill its shards, its state is kept in float32 for as long as it lies in them.
+    assert last["loss"] == pytest.approx(expected["loss"], rel=3e-4)
 
 
 def test_alone_nothing_is_exchanged():

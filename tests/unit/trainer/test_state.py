@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 import ravine
+from ravine.base.errors import InputError
 from ravine.tasks import load
 from ravine.trainer import Options, portions, resolve
 from ravine.trainer.state import State, pieces
@@ -58,6 +59,16 @@ def test_a_model_that_evaluates_by_gradients_can_be_trained():
     pair = torch.rand(16, 1), torch.ones(16, 1)
     trained = ravine.train(ravine.Task("slope", Slope, pair, pair, nn.functional.mse_loss), steps=5)
     assert trained.metrics["validation"]["loss"] > 0
+
+
+def test_a_checkpoint_of_other_data_is_refused(tmp_path):
+    """Though model and settings are alike."""
+    ravine.train("line", steps=2, out=tmp_path)
+    assert ravine.train("line:noise=0", steps=2, out=tmp_path / "own").step == 2
+    with pytest.raises(
+        InputError, match=r"2\.safetensors is of other data: rows or targets are not those of 'line:noise=0\.0' now\. Train on"
+    ):
+        ravine.train("line:noise=0", steps=2, out=tmp_path, resume=True)
 
 
 def test_a_header_says_what_it_is_of():
