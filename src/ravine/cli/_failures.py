@@ -46,7 +46,8 @@ def usage(error: Any) -> str:
 
 def users_traceback(error: BaseException) -> str:
     """The traceback of what the user's code raised, from the user's first line on and without ravine's lines; else empty."""
-    if error.__cause__ is None:
+    if error.__cause__ is None or isinstance(error.__cause__, RavineError):
+        # A sentence of ravine's about the user's line says which, and all else there is to say.
         return ""
     shown = traceback.TracebackException.from_exception(error.__cause__)
     # "<string>" is what dataclasses generate: the constructor of `Task`.

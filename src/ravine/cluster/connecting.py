@@ -107,6 +107,9 @@ def connected(address: str, workers: int | str = "auto") -> Iterator[RayCluster]
 def _begin(ray: Any, address: str, **options: Any) -> None:
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.CRITICAL, **options)
+    except ConnectionError as error:
+        # What Ray's own client says, after half a minute, of a port that takes a connection and never answers.
+        raise _silent(address, str(error)) from None
     except (Exception, SystemExit) as error:
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(".")
         other = "Try again when the machine is less busy" if address == LOCAL else f"Give {FORMS}"

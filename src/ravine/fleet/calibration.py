@@ -368,9 +368,9 @@ class _Calibration:
 def _slower_but_sooner(best: Trial, other: Trial) -> str:
     """Why a way with slower steps was chosen: the other has more to do around them, building it above all."""
     slower = f"a step takes {_times(best.step_s / other.step_s)} as long as {other.mode}'s"
-    return (
-        f"{slower}, but all of it {best.total_s:.3g} s and not {other.total_s:.3g} s, of which {other.build_s:.3g} s to build {other.mode}"
-    )
+    whole = f"{slower}, but all of it takes {best.total_s:.3g} s and not {other.total_s:.3g} s"
+    # A loop is built in microseconds, which are no reason.
+    return f"{whole}, of which {other.build_s:.3g} s to build {other.mode}" if other.build_s >= 0.01 * other.total_s else whole
 
 
 def _times(ratio: float) -> str:

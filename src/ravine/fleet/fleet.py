@@ -107,17 +107,21 @@ class Fleet:
             self.probe_seconds = time.perf_counter() - started
         return self._support
 
-    def calibrate(self, lanes: Sequence[Lane], steps: int, evaluations: Evaluations | None = None) -> Choice:
+    def calibrate(
+        self, lanes: Sequence[Lane], steps: int, evaluations: Evaluations | None = None, *, without: Mapping[Mode, str] | None = None
+    ) -> Choice:
         """Choose how to run `lanes`, by measurement on throw-away tiles.
 
         Args:
             lanes: the lanes of the run.
             steps: optimiser steps of each.
             evaluations: when which split is evaluated; nothing is if None.
+            without: mode that is out of the question here -> why, as half a sentence.
         """
         with quiet_threads():
             trials = Trials(self, lanes, steps, evaluations, lambda members, mode: self._tile(members, mode, steps))
-            choice = calibrate(trials.candidates())
+            candidates = trials.candidates()
+            choice = calibrate(replace(candidates, why_not={**(without or {}), **candidates.why_not}))
         if choice.tile == 1 or choice.tile < self.tile_size(lanes) or choice.tile == self._cached(lanes):
             return choice
         return replace(choice, reason=f"{choice.reason}; tiles of {choice.tile} lanes, so that {in_words(self._room())} suffice")

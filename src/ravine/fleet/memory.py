@@ -104,7 +104,7 @@ def measure(objective: nn.Module, batch: Any) -> Footprint:
         parameters=sum(p.nbytes for p in trainable.values()),
         buffers=sum(b.nbytes for b in fixed.values()),
         slot_unit=sum(p.numel() * compute_dtype(p).itemsize for p in trainable.values()),
-        activations=_saved(objective, batch),
+        activations=saved_bytes(objective, batch),
         examples=size(batch),
         batch=sum(leaf.nbytes for leaf in pytree.tree_leaves(batch)),
         alone=_alone(lambda: single_gradient(objective, parameters, duplicate(batch))),
@@ -124,7 +124,7 @@ def _alone(run: Callable[[], Any]) -> int:
         return 0
 
 
-def _saved(objective: nn.Module, batch: Any) -> int:
+def saved_bytes(objective: nn.Module, batch: Any) -> int:
     """Bytes of what autograd saves for the backward pass, each storage once."""
     trainable, fixed = split_state(objective)
     own = {tensor.untyped_storage().data_ptr() for tensor in [*trainable.values(), *fixed.values(), *pytree.tree_leaves(batch)]}

@@ -42,7 +42,8 @@ def final_seeds(seeds: int | None, min_seeds: int | None, max_seeds: int | None,
         return FinalSeeds(count("seeds", DEFAULT_SEEDS if seeds is None else seeds, do="Use --seeds 5 for intervals."), None)
     given = " and ".join(bounds)
     if seeds is not None:
-        raise InputError(f"--seeds {seeds} fixes how many seeds are run, and {given} leaves it open: give one or the other.", given=seeds)
+        leaves = "leave" if len(bounds) > 1 else "leaves"
+        raise InputError(f"--seeds {seeds} fixes how many seeds are run, and {given} {leaves} it open: give one or the other.", given=seeds)
     if shared_lr is not None:
         raise InputError(
             f"{given} ends a race once its recommendation stands, and --shared-lr {shared_lr:g} recommends nothing: use --seeds K.",

@@ -142,7 +142,7 @@ def ranking_splits(plan: Plan) -> tuple[dict[str, Any], str]:
     if data.test is not None:
         return {"validation": data.validation, "test": data.test}, ""
     validation, test = split_validation(data.validation, derive(plan.race_seed, "split"))
-    note = "the task has no test split: its validation split was cut in two by seed, one half to tune on, one to rank on"
+    note = "the task has no test split: its validation split was cut in two by seed, one half to tune on, one to rank on."
     return {"validation": validation, "test": test}, note
 
 

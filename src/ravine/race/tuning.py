@@ -54,6 +54,11 @@ class Outcome:
         return not (self.diverged or self.is_culled) and math.isfinite(self.value)
 
     @property
+    def start(self) -> float:
+        """The ranking metric before the first step; NaN where there is no curve."""
+        return float(self.values[0]) if self.values.size else math.nan
+
+    @property
     def setting(self) -> Setting:
         """The lane's setting."""
         return Setting(self.lr, self.tuned)
@@ -223,6 +228,6 @@ class RateSearch:
         """The outcomes in the form that the ranking reads, ascending in rate."""
         silent = self.silent_divergences()
         return [
-            TunedLane(self.entrant.label, o.lr, o.value, o.diverged, o.lr in silent, o.is_culled, o.lr in self.refined, o.tuned)
+            TunedLane(self.entrant.label, o.lr, o.value, o.diverged, o.lr in silent, o.is_culled, o.lr in self.refined, o.tuned, o.start)
             for o in sorted(self._outcomes.values(), key=lambda o: o.lr)
         ]

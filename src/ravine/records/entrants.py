@@ -50,6 +50,7 @@ class TunedLane:
         culled: whether it was stopped at a rung; `value` is what it had there.
         refined: whether it lies between the rates of the grid, close to the best of them.
         tuned: what was tuned besides the rate, as (name, value).
+        start: what `value` was before the first step; NaN where that is not known.
     """
 
     optimizer: str
@@ -60,6 +61,7 @@ class TunedLane:
     culled: bool = False
     refined: bool = False
     tuned: tuple[tuple[str, float], ...] = ()
+    start: float = math.nan
 
     @property
     def has_finished(self) -> bool:
@@ -161,7 +163,7 @@ def lr_window_decades(tuned: Iterable[TunedLane], *, initial: float, sign: float
 
     Args:
         tuned: one optimiser's lanes.
-        initial: value at step 0, lower is better.
+        initial: value at step 0, lower is better, where the lanes do not know their own.
         sign: -1 where higher is better.
     """
     lanes = sorted(tuned, key=lambda lane: lane.lr)
@@ -169,6 +171,9 @@ def lr_window_decades(tuned: Iterable[TunedLane], *, initial: float, sign: float
     if not np.isfinite(values).any():
         return 0.0
     best = int(np.argmin(values))
+    # Their own: the final's is of other seeds and of another split, which on few rows lies elsewhere.
+    starts = [sign * lane.start for lane in lanes if math.isfinite(lane.start)]
+    initial = float(np.median(starts)) if starts else initial
     good = regret(values, best=float(values[best]), initial=initial) <= WINDOW_REGRET
     bad = np.flatnonzero(~good)
     first = int(bad[bad < best].max(initial=-1)) + 1

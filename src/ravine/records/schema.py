@@ -119,6 +119,8 @@ def check_version(connection: sqlite3.Connection, path: Path) -> None:
     (identity,) = connection.execute("PRAGMA application_id").fetchone()
     tables = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if identity != APPLICATION_ID or "meta" not in tables:
+        if not path.stat().st_size:
+            raise RecordError(f"{path} is empty, and so not a ravine record; give a file that `ravine race --out` wrote.")
         raise RecordError(f"{path} is an SQLite file but not a ravine record; give a file that `ravine race --out` wrote.")
     row = connection.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
     found = int(row[0]) if row is not None and str(row[0]).isdigit() else 0

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -101,12 +102,12 @@ class MLflowRun:
         self._store, self._stamp_ms, self._waiting = store, stamp_ms, list[Any]()
         with _file_store():
             self._run = store.client.create_run(store.experiment, start_time=self._now(), run_name=name, tags=dict(tags)).info.run_id
-            params = [store.entities.Param(key, str(value)) for key, value in settings.items()]
+            params = [store.entities.Param(_mlflow_name(key), str(value)) for key, value in settings.items()]
             store.client.log_batch(self._run, params=params)
 
     def log(self, step: int, values: Mapping[str, float]) -> None:
         """See `Run`."""
-        self._waiting += [self._store.entities.Metric(tag, value, self._now(), step) for tag, value in values.items()]
+        self._waiting += [self._store.entities.Metric(_mlflow_name(tag), value, self._now(), step) for tag, value in values.items()]
         if len(self._waiting) >= MOST_METRICS:
             self.flush()
 
@@ -125,6 +126,11 @@ class MLflowRun:
 
     def _now(self) -> int:
         return round(1000 * time.time()) if self._stamp_ms is None else self._stamp_ms
+
+
+def _mlflow_name(name: str) -> str:
+    """`name` with a dash for every character that MLflow refuses in one: the plus of adamw+cosine, the at of top@5."""
+    return re.sub(r"[^\w. :/-]", "-", name)
 
 
 class WandbRun:

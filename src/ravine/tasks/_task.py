@@ -18,7 +18,7 @@ from ravine.base.errors import RavineError, TaskError
 from ravine.tasks import checking
 from ravine.tasks._randomness import isolated
 from ravine.tasks.baseline import baseline_loss
-from ravine.tasks.hints import name_of
+from ravine.tasks.hints import factory_hint, name_of
 from ravine.tasks.splits import Splits, Tree, first_line, loader_batch_size, materialise, rows
 
 Metric: TypeAlias = Callable[[Any, Any], torch.Tensor]
@@ -216,7 +216,8 @@ class Task:
             with isolated(seed):
                 module = self.model()
         except Exception as error:
-            raise TaskError(f"task {self.name!r}: building the model raised {type(error).__name__}: {first_line(error)}") from error
+            given = f"building the model raised {type(error).__name__}: {first_line(error)}"
+            raise TaskError(f"task {self.name!r}: {given}.{factory_hint(self.model, error)}") from error
         if not isinstance(module, nn.Module):
             raise TaskError(f"task {self.name!r}: model() returned {type(module).__name__}: must be a torch.nn.Module.")
         parameters = list(module.parameters())
@@ -225,6 +226,8 @@ class Task:
             raise TaskError(f"task {self.name!r}: model() returned a {type(module).__name__} with lazy parameters. {remedy}")
         if not any(parameter.requires_grad for parameter in parameters):
             remedy = "Register tensors with torch.nn.Parameter and layers as attributes or in a ModuleList."
+            if parameters:
+                remedy = "All it has are frozen: call requires_grad_(True) on those to train."
             raise TaskError(f"task {self.name!r}: the {type(module).__name__} has no parameters that require gradients. {remedy}")
         for name, parameter in module.named_parameters():
             if parameter.is_complex() and parameter.requires_grad:

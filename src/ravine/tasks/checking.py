@@ -186,6 +186,8 @@ def _run_loss(objective: Objective, batch: Tree, where: str) -> Any:
 
 
 def _check_loss(loss: object, where: str, name: str) -> None:
+    if loss is None:
+        raise TaskError(f"{where}: {name} returned None: must be a 0-d tensor. End it with a return of the loss.")
     if not isinstance(loss, torch.Tensor):
         raise TaskError(f"{where}: {name} returned {type(loss).__name__}: must be a 0-d tensor. Leave out .item() and float().")
     if loss.ndim:

@@ -25,6 +25,12 @@ def name_of(function: object) -> str:
     return getattr(function, "__name__", type(function).__name__)
 
 
+def factory_hint(factory: object, error: Exception) -> str:
+    """One sentence on a model's factory that raised, after a space; empty where nothing is known."""
+    is_bare = isinstance(factory, type) and isinstance(error, TypeError) and "required positional argument" in str(error)
+    return f" Give a function that fills its arguments in: lambda: {name_of(factory)}(...)." if is_bare else ""
+
+
 def loss_hint(task: "Task", batch: Any, output: Any, error: Exception) -> str:
     """One sentence on a loss that raised; empty where nothing is known.
 
@@ -43,10 +49,14 @@ def loss_hint(task: "Task", batch: Any, output: Any, error: Exception) -> str:
     if is_class_number and target.numel() and isinstance(output, torch.Tensor) and output.ndim > 1 and _is_label_error(name, error):
         classes = output.shape[1]
         if int(target.max()) >= classes or int(target.min()) < 0:
-            found = f"Class numbers must be 0 to {classes - 1} and these go from {int(target.min())} to {int(target.max())}."
-            return f"{found} Number the classes from 0, or give the model more than {classes} outputs."
+            low, high = int(target.min()), int(target.max())
+            more = f", or give the model {high + 1} outputs" if low >= 0 else ""
+            return f"Class numbers must be 0 to {classes - 1} and these go from {low} to {high}. Number the classes from 0{more}."
     if name in PAIRED and not target.is_floating_point():
         return f"The target must be of floating type and is {target.dtype}: use target.float()."
+    if name in (*CLASS_LOSSES, *PAIRED) and output is not None and not isinstance(output, torch.Tensor):
+        given = f"The model returns a {type(output).__name__} and {name} takes a tensor"
+        return f"{given}: return the tensor alone from forward(), or give step=(model, batch) -> mean."
     return step_hint(error)
 
 
@@ -67,6 +77,9 @@ def model_hint(model: nn.Module, inputs: Any, error: Exception) -> str:
         return f"{given}: number them from 0, or give the embedding more rows."
     if "Expected more than 1 value per channel" in str(error):
         return "BatchNorm needs batches of two rows and more in training: use a larger batch_size."
+    sizes = re.search(r"shapes cannot be multiplied \(\d+x(\d+) and (\d+)x\d+\)", str(error))
+    if sizes:
+        return f"A layer for {sizes[2]} features got {sizes[1]}: make the two numbers equal."
     own = next(model.parameters()).dtype
     other = [leaf.dtype for leaf in leaves if leaf.dtype != own]
     return f"Its parameters are {own} and the input is {other[0]}: convert with x.to({own})." if other and not tables else ""

@@ -14,7 +14,7 @@ from types import ModuleType, TracebackType
 from typing import Any
 
 from ravine.base._checks import nearest, unknown_name
-from ravine.base.errors import InputError, TaskError, UnknownNameError
+from ravine.base.errors import InputError, RavineError, TaskError, UnknownNameError
 from ravine.tasks import registry
 from ravine.tasks._randomness import isolated
 from ravine.tasks._task import Task
@@ -173,9 +173,12 @@ def _sentence(where: str, error: BaseException) -> str:
         return f"{where} cannot be read: {error.msg} (line {error.lineno} of {error.filename}). Correct that line."
     if isinstance(error, SystemExit):
         return f"{where} ends the program while it loads. Put what runs it under: if __name__ == '__main__':"
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(_OURS)]
+    # "<string>" is what dataclasses generate: the constructor of `Task`.
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith((_OURS, "<string>"))]
     place = f" at line {frames[-1].lineno} of {frames[-1].filename}" if frames else ""
-    return f"{where} raised {type(error).__name__}{place}: {first_line(error)}."
+    # What ravine itself has to say needs no name of an exception.
+    kind = "" if isinstance(error, RavineError) else f" raised {type(error).__name__}"
+    return f"{where}{kind}{place}: {first_line(error)}."
 
 
 def _trimmed(tb: TracebackType | None) -> TracebackType | None:

@@ -7,6 +7,7 @@ import types
 
 import pytest
 
+import ravine
 from ravine.base.errors import InputError, MissingExtraError
 from ravine.cluster import RayCluster, connected, connecting
 from ravine.fleet.room import PROCESS_BYTES, SHARE
@@ -118,6 +119,48 @@ def test_what_listens_and_is_no_ray_is_told_within_the_time_limit(use, monkeypat
         pass
 
 
+def test_what_takes_a_connection_and_never_answers_is_given_up_in_time(use, monkeypatch):
+    """Ray's own health check, for real: it would wait two minutes."""
+    ray = use(FakeRay())
+    monkeypatch.setattr(connecting, "HEALTH_S", 0.3)
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        with (
+            pytest.raises(InputError, match=rf"--ray {address}: there is no Ray cluster to be reached \(no answer within 0 s\)"),
+            connected(address),
+        ):
+            pass
+    assert [name for name, _ in ray.calls] == ["shutdown"]
+
+
+def test_a_client_s_port_that_never_answers_is_no_cluster(use):
+    use(FakeRay(fails=ConnectionError("ray client connection timeout")))
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        address = f"ray://127.0.0.1:{silent.getsockname()[1]}"
+        with pytest.raises(InputError) as caught, connected(address):
+            pass
+    assert str(caught.value) == (
+        f"--ray {address}: there is no Ray cluster to be reached (ray client connection timeout). "
+        f"Give {connecting.FORMS}, or leave --ray out."
+    )
+
+
+def test_a_local_one_that_takes_too_long_to_start_says_what_to_do(use, monkeypatch, tmp_path):
+    monkeypatch.setattr(connecting.tempfile, "tempdir", str(tmp_path))
+    slow = "The current node timed out during startup. This could happen because the GCS has become overloaded."
+    use(FakeRay(fails=Exception(slow)))
+    with pytest.raises(InputError) as caught, connected("local"):
+        pass
+    assert str(caught.value) == (
+        f"--ray local: Ray did not begin ({slow[:-1]}). Try again when the machine is less busy, or leave --ray out."
+    )
+    assert not list(tmp_path.iterdir()), "its folder is gone"
+
+
 def test_a_healthy_one_is_connected_to(use, monkeypatch):
     ray, asked = use(FakeRay()), []
     monkeypatch.setattr(connecting.subprocess, "run", lambda command, **_: asked.append(command) or types.SimpleNamespace(returncode=0))
@@ -129,6 +172,13 @@ def test_a_healthy_one_is_connected_to(use, monkeypatch):
             with connected(address):
                 assert ray.calls[-1][1]["address"] == address
     assert [command[-1] for command in asked] == [f"127.0.0.1:{port}"], "a client's port is asked by the client"
+
+
+def test_an_unusable_device_is_told_before_ray_begins(use):
+    ray = use(FakeRay())
+    with pytest.raises(InputError, match="device='gpu'"):
+        ravine.race("line", optimizers=["sgd"], steps=2, ray="local", device="gpu")
+    assert ray.calls == []
 
 
 def test_without_ray_the_extra_is_named(monkeypatch):

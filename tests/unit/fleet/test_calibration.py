@@ -160,8 +160,11 @@ def test_a_way_with_slower_steps_says_why_it_is_taken(clock):
     choice = scene.choose()
     assert choice.mode == "loop"
     assert choice.reason.startswith(
-        "a step takes 2.0 times as long as native's, but all of it 10 s and not 15 s, of which 2 s to build native;"
+        "a step takes 2.0 times as long as native's, but all of it takes 10 s and not 15 s, of which 2 s to build native;"
     )
+    scene = Scene(clock, steps=1000, speeds={"native": 5e-4}, out={"fused": "it is odd", "stacked": "it is odd", "compiled": "it is odd"})
+    scene.evaluation, scene.builds = {"native": 1.0}, {"native": 1e-3}
+    assert "s, of which" not in scene.choose().reason
 
 
 def test_native_code_that_is_slower_is_not_used(clock):

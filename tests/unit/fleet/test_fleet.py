@@ -167,6 +167,12 @@ def test_a_lane_that_would_diverge_is_timed_like_any_other():
     assert doomed > healthy / 10
 
 
+def test_a_mode_that_is_out_of_the_question_is_not_tried_and_says_why():
+    choice = fleet("mlp").calibrate(lanes(("sgd", {})), 4, without={"stacked": "told so"})
+    assert {trial.mode: trial.why_not for trial in choice.trials}["stacked"] == "told so"
+    assert "stacked" not in choice.measured
+
+
 def test_calibration_leaves_no_trace_in_the_run():
     engine = fleet("cnn")
     members = lanes(("sgd", {"lr": 0.1}), ("adam", {}))

@@ -29,7 +29,7 @@ def test_what_was_asked_for(given, found):
     [
         ((0, None, None), "seeds=0"),
         ((5, 3, None), r"--seeds 5 fixes how many seeds are run, and --min-seeds 3 leaves it open: give one or the other\."),
-        ((5, 3, 9), "--min-seeds 3 and --max-seeds 9"),
+        ((5, 3, 9), "--min-seeds 3 and --max-seeds 9 leave it open"),
         ((None, 1, None), "--min-seeds=1"),
         ((None, None, 2), "--max-seeds=2"),
         ((None, 8, 8), r"--min-seeds 8 must be below --max-seeds 8: give more at most, or --seeds 8 for that very number\."),

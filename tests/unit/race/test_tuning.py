@@ -127,6 +127,14 @@ def test_no_evaluations_are_not_stuck():
     assert stuck_since(np.array([]), np.array([]), 2.3) is None
 
 
+def test_a_lane_says_where_it_began():
+    found = search([3.0, 2.0, 2.5, 4.0])
+    found.add(Outcome(1e-2, 1.5, False, None, np.array([0, 5]), np.array([2.5, 1.5])))
+    starts = {lane.lr: lane.start for lane in found.tuned_lanes()}
+    assert starts.pop(1e-2) == 2.5
+    assert all(map(math.isnan, starts.values())), "no curve, no start"
+
+
 def culled(lr, value):
     return Outcome(lr, value, False, None, is_culled=True)
 

@@ -70,6 +70,15 @@ def test_window_spans_the_unbroken_run_of_good_rates(values, decades):
     assert lr_window_decades(tuned(**values), initial=2.0, sign=1.0) == pytest.approx(decades)
 
 
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_window_begins_where_the_lanes_themselves_began(sign):
+    """The final's start, on other rows, would let a rate in that is not within 5 % of the way."""
+    lanes = [dataclasses.replace(lane, value=sign * lane.value, start=sign * 2.0) for lane in tuned(_3=0.1, _2=0.2)]
+    assert lr_window_decades(lanes, initial=2.2, sign=sign) == 0.0
+    unknown = [dataclasses.replace(lane, start=math.nan) for lane in lanes]
+    assert lr_window_decades(unknown, initial=2.2, sign=sign) == pytest.approx(1.0)
+
+
 def test_window_of_a_metric_that_should_rise():
     lanes = tuned(_4=0.5, _3=0.9, _2=0.88, _1=0.3)
     assert lr_window_decades(lanes, initial=-0.1, sign=-1.0) == pytest.approx(1.0)

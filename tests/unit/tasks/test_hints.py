@@ -44,11 +44,22 @@ def by_step(model, batch):
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"train": (X, LATE)}, "Class numbers must be 0 to 1 and these go from 0 to 7. Number the classes from 0, or give the model more"),
+        (
+            {"train": (X, LATE)},
+            "Class numbers must be 0 to 1 and these go from 0 to 7. Number the classes from 0, or give the model 8 outputs.",
+        ),
         ({"train": (X, LATE)}, "task 't', train split: the loss cross_entropy"),
         ({"validation": (X, LATE)}, "task 't', validation split: the loss cross_entropy"),
         ({"test": (X, LATE)}, "task 't', test split: the loss cross_entropy"),
-        ({"train": (X, torch.where(LATE == 7, -7, LATE))}, "these go from -7 to 1"),
+        ({"train": (X, torch.where(LATE == 7, -7, LATE))}, "these go from -7 to 1. Number the classes from 0."),
+        (
+            {"model": lambda: nn.LSTM(3, 2)},
+            "The model returns a tuple and cross_entropy takes a tensor: return the tensor alone from forward()",
+        ),
+        ({"model": lambda: nn.Linear(5, 2)}, "A layer for 5 features got 3: make the two numbers equal."),
+        ({"loss": lambda *_: None}, "<lambda> returned None: must be a 0-d tensor. End it with a return of the loss."),
+        ({"model": nn.Linear}, "and 'out_features'. Give a function that fills its arguments in: lambda: Linear(...)."),
+        ({"model": lambda: nn.Linear(3, 2).requires_grad_(False)}, "All it has are frozen: call requires_grad_(True) on those to train."),
         ({"train": (X, LATE), "loss": own_loss}, "Class numbers must be 0 to 1"),
         ({"train": (X, LATE), "loss": None, "step": by_step}, "The label 7 has no output of its own: number the classes from 0"),
         (
