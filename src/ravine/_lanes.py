@@ -1,8 +1,7 @@
 """From a lane of a race to its diagnosis: joins the record, the race's way to make a lane, and the doctor."""
 
 import contextlib
-import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 import torch
 
 from ravine.base.errors import InputError, RecordError
-from ravine.doctor.checks_lane import Known, Seen, explain, known, rates_that_ran, stable_factor
+from ravine.doctor.checks_lane import Known, Seen, explain, is_lost, known, rates_that_ran, stable_factor
 from ravine.doctor.lane_ladder import Recorded, examine_lane, seen_of
 from ravine.doctor.replay import Replay
 from ravine.fleet import Choice, Evaluations, Fleet, LossBlock
@@ -21,17 +20,18 @@ from ravine.records.findings import Diagnosis
 from ravine.records.lane_findings import KEY, LaneFinding
 from ravine.tasks import Task, load
 
-SHARE, FLOOR_S = 0.03, 0.25
-"""Processor time that diagnoses may take after a race: a share of its own, and what even a short race grants."""
+SHARE, FLOOR = 0.01, 200
+"""Steps that diagnoses may take after a race: a share of its lanes' own, and what even a short race grants. Counts, not seconds: the
+same race has the same diagnoses. A plain loop takes some times as long for a step as a fleet for one of a lane's."""
 LATE = 10
 """Steps beyond the record's by which a plain loop, which rounds otherwise, may break later."""
 
 
 def diagnose_lanes(path: Path, task: Task) -> None:
-    """Give every diverged lane of a finished race its diagnosis, in its record.
+    """Give every diverged, stuck or broken lane of a finished race its diagnosis, in its record.
 
-    One lane of each optimiser and kind of end, the one with the lowest rate, is trained again up to where it ended and looked
-    into, as long as the time lasts; the others refer to it.
+    One lane of each optimiser and kind of end, of those that take few enough steps the one with the lowest rate, is trained again
+    up to where it ended and looked into; the others refer to it. Where none is short enough, the record alone speaks.
 
     Args:
         path: the record, which nobody writes.
@@ -39,40 +39,44 @@ def diagnose_lanes(path: Path, task: Task) -> None:
     """
     with open_record(path) as record:
         meta, lanes = record.meta, record.lanes()
-    lost = [lane for lane in lanes if lane.status == "diverged" and lane.diverged_at is not None]
-    if meta.get("status") != "done" or KEY in meta or not lost:
+    if meta.get("status") != "done" or KEY in meta or not any(map(is_lost, lanes)):
         return
-    deadline = time.process_time() + max(FLOOR_S, SHARE * float(meta.get("wall_s", 0.0)))
-    found = _found(lost, lanes, task, meta["protocol"], deadline)
+    found = _found(lanes, task, meta["protocol"])
     # Another process may have begun to write it; diagnoses are no reason to fail.
     with contextlib.suppress(RecordError), resume(path) as writer:
         writer.set_meta(KEY, [one.as_json() for one in found])
 
 
-def _found(lost: Sequence[Lane], lanes: Sequence[Lane], task: Task, protocol: dict[str, Any], deadline: float) -> list[LaneFinding]:
-    groups: dict[tuple[str, str], list[Known]] = {}
+def _found(lanes: Sequence[Lane], task: Task, protocol: dict[str, Any]) -> list[LaneFinding]:
     ran = rates_that_ran(lanes)
-    for lane in lost:
-        facts = known(lane, ran)
-        kind = "stuck" if facts.is_stuck else "seed" if facts.has_run else "rate"
-        groups.setdefault((lane.optimizer, kind), []).append(facts)
+    groups: dict[tuple[str, str], list[Known]] = {}
+    for facts in (known(lane, ran) for lane in lanes if is_lost(lane)):
+        groups.setdefault((facts.lane.optimizer, facts.kind), []).append(facts)
+    left = max(FLOOR, int(SHARE * sum(lane.steps_done for lane in lanes)))
     found = []
-    for group in groups.values():
-        first = min(group, key=lambda facts: (facts.lane.lr, facts.lane.lane))
-        seen, factor = _look(rerun(first.lane, task, protocol), first.lane, deadline)
+    # The shortest first, so that as many kinds as possible are looked into.
+    for group in sorted(groups.values(), key=lambda group: min(_end(facts.lane) for facts in group)):
+        first = _looked_at(group, left)
+        seen, factor = (None, 2.0) if first is None else _look(rerun(first, task, protocol), first)
+        left -= 0 if first is None else _end(first)
         like = None if seen is None else seen.lane
         found += [LaneFinding(facts.lane.lane, explain(facts, seen, factor), like) for facts in group]
     return sorted(found, key=lambda one: one.lane)
 
 
-def _look(again: Rerun, lane: Lane, deadline: float) -> tuple[Seen | None, float]:
-    """A look into a lane at its end; None where time runs out, or its training cannot be repeated by a plain loop."""
-    if time.process_time() > deadline or CURVATURE in again.lane.rule.needs:
+def _looked_at(group: Iterable[Known], steps: int) -> Lane | None:
+    """The lane with the lowest rate among those that end within so many steps."""
+    fits = [facts.lane for facts in group if _end(facts.lane) <= steps]
+    return min(fits, key=lambda lane: (lane.lr, lane.lane), default=None)
+
+
+def _look(again: Rerun, lane: Lane) -> tuple[Seen | None, float]:
+    """A look into a lane at its end; None where its training cannot be repeated by a plain loop."""
+    if CURVATURE in again.lane.rule.needs:
         return None, 2.0
     try:
         replay = _replay(again)
-        if not replay.advance(_end(lane), deadline=deadline):
-            return None, 2.0
+        replay.advance(_end(lane))
         return seen_of(replay), stable_factor(replay)
     except Exception:  # whatever the user's code raises now, the race is done and its record whole
         return None, 2.0

@@ -1,6 +1,7 @@
 """Planted faults: each is found among the first two findings, and its healthy twin has nothing above information."""
 
 import warnings
+from pathlib import Path
 
 import pytest
 
@@ -37,6 +38,12 @@ def test_the_table_has_forty_faults_of_both_forms_and_each_once():
     assert len(FAULTS) >= 40
     assert len({fault.name for fault in FAULTS}) == len({fault.made for fault in FAULTS}) == len(FAULTS)
     assert {fault.form for fault in FAULTS} == {"task", "loop"}
+
+
+def test_the_docs_show_every_fault():
+    page = (Path(__file__).parents[2] / "docs" / "doctor.md").read_text(encoding="utf-8")
+    assert [fault.name for fault in FAULTS if f"| {fault.name} | {fault.form} |" not in page] == []
+    assert f"{len(FAULTS)} of {len(FAULTS)} faults found" in page
 
 
 def finding(title):

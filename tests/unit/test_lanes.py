@@ -18,9 +18,7 @@ from ravine.tasks import load
 def raced(tmp_path_factory):
     path = tmp_path_factory.mktemp("race") / "line.ravine"
     rates = [0.01, 0.1, 10.0, 100.0]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_lanes, "FLOOR_S", 60.0)  # the first step of an optimizer may import much
-        return ravine.race("line", optimizers=["sgd", "adam"], lrs=rates, exhaustive=True, steps=40, seeds=2, out=path).path
+    return ravine.race("line", optimizers=["sgd", "adam"], lrs=rates, exhaustive=True, steps=40, seeds=2, out=path).path
 
 
 def facts(path):
@@ -51,17 +49,50 @@ def test_the_public_summary_has_them(raced):
     assert {"lane", "like", "severity", "rung", "title", "measured", "threshold", "source", "where", "remedy"} == rows[0].keys()
 
 
-def test_without_time_the_record_alone_speaks(raced, tmp_path, monkeypatch):
+def without_diagnoses(raced, tmp_path, *changes):
+    """A copy of the record, changed, that has not been diagnosed."""
     path = shutil.copy(raced, tmp_path / "copy.ravine")
     with resume(path) as writer:
-        writer.set_meta(KEY, None)
-        writer._write("DELETE FROM meta WHERE key = ?", [(KEY,)])
-    monkeypatch.setattr(_lanes, "FLOOR_S", -1.0)
+        for sql, values in [("DELETE FROM meta WHERE key = ?", (KEY,)), *changes]:
+            writer._write(sql, [values])
+    return path
+
+
+def test_where_no_lane_ends_within_the_steps_granted_the_record_alone_speaks(raced, tmp_path, monkeypatch):
+    path = without_diagnoses(raced, tmp_path)
+    monkeypatch.setattr(_lanes, "FLOOR", 0)
     monkeypatch.setattr(_lanes, "SHARE", 0.0)
     diagnose_lanes(path, load("line"))
     found = lane_findings(facts(path)[0])
     assert {one.like for one in found} == {None}
     assert {one.finding.title for one in found} <= {"the rate is too high", "it breaks at every rate this low that was tried"}
+
+
+def test_the_lane_that_is_looked_into_ends_within_the_steps_granted(raced, tmp_path, monkeypatch):
+    lost = [lane for lane in facts(raced)[1] if lane.status == "diverged" and lane.optimizer == "sgd"]
+    soonest = min(lost, key=lambda lane: (_lanes._end(lane), lane.lr, lane.lane))
+    assert _lanes._end(soonest) < _lanes._end(min(lost, key=lambda lane: lane.lr))
+    monkeypatch.setattr(_lanes, "SHARE", 0.0)
+    monkeypatch.setattr(_lanes, "FLOOR", _lanes._end(soonest))
+    path = without_diagnoses(raced, tmp_path)
+    diagnose_lanes(path, load("line"))
+    assert {one.like for one in lane_findings(facts(path)[0]) if one.lane in {lane.lane for lane in lost}} == {soonest.lane}
+
+
+def test_a_lane_that_was_culled_while_broken_has_a_finding_and_one_in_good_health_has_none(raced, tmp_path):
+    lost = [lane.lane for lane in facts(raced)[1] if lane.status == "diverged" and lane.optimizer == "sgd"]
+    sql = "UPDATE lanes SET status = 'culled', diverged_at = NULL, steps_done = 12, reason = ? WHERE lane = ?"
+    broken = "at 3 % of the horizon its loss was 7.4, from 2.3 at the start"
+    well = "at 10 % of the horizon it was number 5 of 12 rates, of which 4 went on"
+    path = without_diagnoses(raced, tmp_path, (sql, (broken, lost[0])), (sql, (well, lost[1])))
+    diagnose_lanes(path, load("line"))
+    found = {one.lane: one for one in lane_findings(facts(path)[0])}
+    assert lost[1] not in found
+    assert found[lost[0]].finding.title == "the rate is above 2 / lambda_max"
+    assert f"culled at step 12: {broken}" in found[lost[0]].finding.measured
+    alone = diagnose_lane(path, lost[0])
+    assert alone[0].title == "the rate is above 2 / lambda_max"
+    assert alone.rung("curve").measured == "the lane was culled at step 12"
 
 
 def test_a_task_that_raises_now_leaves_the_record_as_the_witness(raced, tmp_path):

@@ -10,7 +10,7 @@ from ravine.doctor.looking import Given, look_again
 
 
 def witnesses(params: Sequence[nn.Parameter]) -> list[nn.Parameter]:
-    """Small parameters near both ends of a model: a broken loss reaches both, and a broken backward pass the first."""
+    """Small parameters near both ends of what an optimizer steps: a broken loss reaches the last, a broken backward pass the first."""
     found = [p for p in params if p.requires_grad and p.ndim < 2 and p.device.type == "cpu"]
     found = found or [p for p in params if p.requires_grad and p.device.type == "cpu"]
     return [*found[:1], *found[1:][-1:]]

@@ -13,7 +13,9 @@ CURVE = "curve"
 FLAT = 0.01
 """Share of the initial loss by which it must fall, and by which it must come below the input-independent loss."""
 HIGH_SPIKE = 0.25
-"""Share of the whole fall that a spike must undo to be more than a hard batch."""
+"""Share of the whole fall that a spike must undo to be more than a hard batch; of the loss itself, where it has not fallen."""
+AFTER = 5
+"""Losses, from a spike on, whose median says whether it lasts."""
 SWINGING = 0.25
 """Share of evaluations that stand above both neighbours."""
 TURNED, WORSENED = 0.05, 0.01
@@ -43,8 +45,8 @@ def curve(
         logged: step of each loss, where not every step's was logged; the trajectory's rate is NaN where it is not known.
     """
     fallen = curves.fall(trajectory.losses)
-    first, last = float(trajectory.losses[: max(1, len(trajectory.losses) // 10)].mean()), _end(trajectory)
-    found = [*_flat(trajectory, fallen, baseline), *_spikes(trajectory, first - last, logged), *_swings(trajectory)]
+    first, last = float(trajectory.losses[: max(1, len(trajectory.losses) // 10)].mean()), end(trajectory)
+    found = [*_flat(trajectory, fallen, baseline), *_spikes(trajectory, (first, last), logged), *_swings(trajectory)]
     found += _turned(trajectory, higher_is_better)
     if is_whole and curves.best_place(curves.smoothed(trajectory.losses)) >= LATE:
         found.append(_late())
@@ -53,7 +55,8 @@ def curve(
     return judged(CURVE, f"loss {first:.4g} to {last:.4g} in {counted}{rate}", found)
 
 
-def _end(trajectory: Trajectory) -> float:
+def end(trajectory: Trajectory) -> float:
+    """Mean loss of the last tenth."""
     return float(trajectory.losses[-max(1, len(trajectory.losses) // 10) :].mean())
 
 
@@ -69,31 +72,40 @@ def _late() -> Finding:
 def _flat(trajectory: Trajectory, fallen: float, baseline: float | None) -> Iterator[Finding]:
     if fallen >= FLAT:
         return
-    end = _end(trajectory)
-    is_stuck = baseline is not None and end >= (1 - FLAT) * baseline
+    last = end(trajectory)
+    is_stuck = baseline is not None and last >= (1 - FLAT) * baseline
     if baseline is not None and not is_stuck:
         return
     beside = f"; a constant output reaches {baseline:.4g}" if baseline is not None else ""
-    measured = f"fell by {fallen:.2%} to {end:.4g} in {len(trajectory.losses)} steps{beside}"
+    moved = f"rose by {-fallen:.2%}" if fallen < 0 else f"fell by {fallen:.2%}"
+    measured = f"{moved} to {last:.4g} in {len(trajectory.losses)} steps{beside}"
     remedy = "Raise the rate; if `ravine range-test` finds no descent either, see the findings of the lower rungs."
     severity: Severity = "error" if is_stuck else "warning"
     source = f"PROTOCOL, the race, 10; {_TRAINER}"
     yield Finding(severity, CURVE, "the loss stays flat and high", measured, "a fall of 1 %", source, "", remedy)
 
 
-def _spikes(trajectory: Trajectory, whole: float, logged: np.ndarray | None) -> Iterator[Finding]:
-    steps = curves.spikes(trajectory.losses)
-    if not len(steps):
+def _spikes(trajectory: Trajectory, ends: tuple[float, float], logged: np.ndarray | None) -> Iterator[Finding]:
+    losses, steps = trajectory.losses, curves.spikes(trajectory.losses).tolist()
+    if not steps:
         return
-    heights = np.array([trajectory.losses[step] - trajectory.losses[max(0, step - 10) : step].mean() for step in steps])
-    worst = int(heights.argmax())
-    is_high = heights[worst] > HIGH_SPIKE * max(whole, 0.0)
-    measured = f"{len(steps)} spikes, the largest to {trajectory.losses[steps[worst]]:.4g}"
+    high = [step for step in steps if _undoes(losses, step, *ends)]
+    is_high, worst = bool(high), max(high or steps, key=lambda step: float(losses[step]))
+    measured = f"{len(steps)} spike{'s' if len(steps) > 1 else ''}, the largest to {losses[worst]:.4g}"
     remedy = "Warm up, clip gradients, or lower the rate; look at the rows of that batch." if is_high else "Nothing, while it recovers."
     severity: Severity = "warning" if is_high else "information"
-    number = int(steps[worst]) + 1 if logged is None else int(logged[steps[worst]])
+    number = worst + 1 if logged is None else int(logged[worst])
     threshold, where = "2 times the mean of 100, or 6 sd over 128", f"step {number:,}"
     yield Finding(severity, CURVE, "the loss spikes", measured, threshold, _FOUNDRY, where, remedy)
+
+
+def _undoes(losses: np.ndarray, step: int, first: float, last: float) -> bool:
+    """Whether a spike undoes a share of the fall, for some steps, or in a single one above the first loss; else it is a hard batch."""
+    before, after, peak = float(losses[max(0, step - 10) : step].mean()), losses[step : step + AFTER], float(losses[step])
+    has_fallen = first - last > FLAT * abs(first)
+    limit = before + HIGH_SPIKE * (first - last if has_fallen else abs(before))
+    lasting = float(np.median(after)) if len(after) > AFTER // 2 else before
+    return lasting > limit or peak > max(limit, first)
 
 
 def _swings(trajectory: Trajectory) -> Iterator[Finding]:

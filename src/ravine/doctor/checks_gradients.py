@@ -1,5 +1,6 @@
 """Rungs that look inside: gradients, updates, units and activations, from the arrays of any training."""
 
+import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -22,6 +23,8 @@ SPIKY = 4.0
 """Largest norm over the median of those before it."""
 UPDATE_LOW, UPDATE_HIGH = 1e-4, 5e-2
 MANY_DEAD, MOST_DEAD = 0.25, 0.40
+CHANCE = 0.01
+"""Share of healthy models with a layer that is called dead by mere chance."""
 LARGE = 10.0
 """Mean absolute activation."""
 DRIFT = 1e6
@@ -113,17 +116,34 @@ def units(reading: Reading) -> Outcome:
         return judged(UNITS, "no activation function with a flat part was seen")
     dead, saturated = max(unit.dead for unit in reading.units), max(unit.saturated for unit in reading.units)
     measured = f"at most {dead:.0%} dead and {saturated:.0%} saturated in a layer"
-    found = [*_units(reading.units, "dead"), *_units(reading.units, "saturated")]
+    saturated_layers = [unit for unit in reading.units if unit.saturated >= MANY_DEAD and unit.count > 1]
+    found = [*_units(dead_layers(reading.units), "dead"), *_units(saturated_layers, "saturated")]
     return judged(UNITS, measured, found)
 
 
-def _units(seen: Sequence[Unit], how: str) -> Iterator[Finding]:
+def dead_layers(seen: Sequence[Unit]) -> list[Unit]:
+    """Layers with too many dead units, beyond what chance leaves.
+
+    Where inputs hardly vary, as the means over a picture that a squeeze-and-excitation block is given, a unit of fresh weights is
+    either always off or always on, at even odds, and nothing is lost. What is judged is how many more are off.
+    """
+    allowed = CHANCE / max(1, len(seen))
+    return [unit for unit in seen if unit.dead >= MANY_DEAD and unit.count > 1 and (unit.dead == 1.0 or _luck(unit) <= allowed)]
+
+
+def _luck(unit: Unit) -> float:
+    """How likely as many are off, of those that are always off or always on, at even odds."""
+    off, fixed = round(unit.dead * unit.count), round((unit.dead + unit.always_on) * unit.count)
+    return float(sum(math.comb(fixed, more) for more in range(off, fixed + 1)) / 2**fixed)
+
+
+def _units(bad: Sequence[Unit], how: str) -> Iterator[Finding]:
     """One finding for all layers, of the severity of the worst."""
-    bad = {unit.place: (getattr(unit, how), unit.count) for unit in seen if getattr(unit, how) >= MANY_DEAD and unit.count > 1}
     if not bad:
         return
-    worst = max(share for share, _ in bad.values())
-    measured = ", ".join(f"{share:.0%} of {count}" for share, count in list(bad.values())[:3])
+    shares = {unit.place: getattr(unit, how) for unit in bad}
+    worst = max(shares.values())
+    measured = ", ".join(f"{getattr(unit, how):.0%} of {unit.count}" for unit in bad[:3])
     severity: Severity = "error" if worst >= MOST_DEAD else "warning"
     remedy = (
         "Lower the rate or the bias, use He initialisation or LeakyReLU, and scale the inputs."
@@ -131,7 +151,9 @@ def _units(seen: Sequence[Unit], how: str) -> Iterator[Finding]:
         else "Scale the inputs, start with smaller weights, or use ReLU-like functions."
     )
     threshold = f"{MANY_DEAD:.0%} a warning, {MOST_DEAD:.0%} an error"
-    yield Finding(severity, UNITS, f"units are {how} on every input", measured, threshold, "PROTOCOL; SageMaker Debugger", few(bad), remedy)
+    yield Finding(
+        severity, UNITS, f"units are {how} on every input", measured, threshold, "PROTOCOL; SageMaker Debugger", few(shares), remedy
+    )
 
 
 def activations(reading: Reading) -> Outcome:

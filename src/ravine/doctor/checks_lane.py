@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ravine.doctor.checks_gradients import MANY_DEAD
+from ravine.doctor.checks_gradients import MANY_DEAD, dead_layers
 from ravine.doctor.checks_numbers import largest_eigenvalue
 from ravine.doctor.checks_rate import NEAR
 from ravine.doctor.replay import Replay
@@ -43,10 +43,24 @@ class Known:
         return (self.lane.reason or "").startswith(SILENT)
 
     @property
+    def kind(self) -> str:
+        """Lanes of one kind ended in the same way, and one explains the others."""
+        if self.lane.status == "culled":
+            return "broken"
+        return "stuck" if self.is_stuck else "seed" if self.has_run else "rate"
+
+    @property
+    def ended_at(self) -> int:
+        """Step at which it diverged, or was culled."""
+        return self.lane.steps_done if self.lane.diverged_at is None else self.lane.diverged_at
+
+    @property
     def end(self) -> str:
         """What became of it, in words."""
-        reason = self.lane.reason or "it diverged"
-        return f"{reason.partition(': ')[2] if self.is_stuck else reason} at step {self.lane.diverged_at:,}"
+        reason, step = self.lane.reason or "it diverged", f"step {self.ended_at:,}"
+        if self.lane.status == "culled":
+            return f"culled at {step}: {reason}"
+        return f"{reason.partition(': ')[2] if self.is_stuck else reason} at {step}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +76,7 @@ class Seen:
         growth: norm of the weights over that at the start.
         update: largest update of a matrix over its norm.
         sharpness: largest eigenvalue of the Hessian at the start; None where it bounds no rate of the rule.
-        dead: layer with the most units that are zero on every input, and their share.
+        dead: layer with the most units that are zero on every input, and their share; of layers with too many.
     """
 
     lane: int
@@ -99,7 +113,14 @@ def known(lane: Lane, ran: Mapping[str, Sequence[float]]) -> Known:
 
 def _went_well(lane: Lane) -> bool:
     """Of a culled lane, its place among the others is told where nothing was wrong with it."""
-    return lane.status == "done" or (lane.status == "culled" and RANKED in (lane.reason or ""))
+    return lane.status == "done" or (lane.status == "culled" and not is_lost(lane))
+
+
+def is_lost(lane: Lane) -> bool:
+    """Whether a lane diverged, stayed at the loss of a constant output, or was culled because its loss had grown."""
+    if lane.status == "culled":
+        return bool(lane.reason) and RANKED not in str(lane.reason)
+    return lane.status == "diverged" and lane.diverged_at is not None
 
 
 def see(replay: Replay) -> Seen:
@@ -113,7 +134,7 @@ def see(replay: Replay) -> Seen:
             sharpness = largest_eigenvalue(replay.fresh(), replay.batch(0), seed=replay.race_seed)
         except RuntimeError:  # something in the model cannot be differentiated twice
             sharpness = None
-    worst = max(reading.units, key=lambda unit: unit.dead, default=None)
+    worst = max(dead_layers(reading.units), key=lambda unit: unit.dead, default=None)
     return Seen(
         lane=replay.lane.number,
         seed=replay.lane.seed,
@@ -175,7 +196,7 @@ def _of_rate(facts: Known, seen: Seen | None) -> Finding:
 
 
 def _stuck(facts: Known, seen: Seen | None) -> Finding:
-    if seen is not None and seen.dead[1] >= MANY_DEAD:
+    if seen is not None and seen.dead[0]:
         place, share = seen.dead
         found = _finding(facts, seen, ("dead units", "the units of a layer are dead"), (f"{MANY_DEAD:.0%}", "PROTOCOL"), _lower(facts))
         return replace(found, measured=f"{found.measured}; {share:.0%} are zero on every input", where=place)
@@ -190,7 +211,7 @@ def _lower(facts: Known) -> str:
 
 def _finding(facts: Known, seen: Seen | None, what: tuple[str, str], bound: tuple[str, str], remedy: str) -> Finding:
     """A finding with what is known of every lane: its rate, its end, and, where it was looked into, the size of its updates."""
-    measured, where = f"lr={facts.lane.lr:.3g}: {facts.end}", f"step {facts.lane.diverged_at:,}"
+    measured, where = f"lr={facts.lane.lr:.3g}: {facts.end}", f"step {facts.ended_at:,}"
     if seen is not None:
         if np.isfinite(seen.update):
             measured = f"{measured}; updates up to {seen.update:.2g} times the weights"

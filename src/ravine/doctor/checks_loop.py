@@ -6,30 +6,26 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from ravine.doctor import checks_curve, checks_gradients, curves
+from ravine.doctor import checks_curve, checks_gradients, checks_schedule, curves
+from ravine.doctor.checks_schedule import FEW_LOSSES
+from ravine.doctor.evaluated import stale
 from ravine.doctor.loop_log import LoopLog
 from ravine.doctor.outcome import Outcome, judged, skipped, unknown
 from ravine.doctor.signals import gradient_noise
 from ravine.doctor.structure import few
 from ravine.records.findings import Finding, Severity
 
-LOADING, RATE, PRECISION, CURVATURE, BATCH = "loading", "rate", "precision", "curvature", "batch size"
+LOADING, PRECISION, CURVATURE, BATCH = "loading", "precision", "curvature", "batch size"
 TWICE = 2
 """Looks that must agree before anything is said of the loop."""
 SUMMED = 1.5
 """Weight of all rows, which is 1 in a mean."""
 LEFT = 1e-3
 """Share of its gradients that clipping must leave of each."""
-GONE, FOR_MOST = 1e-3, 0.5
-"""Share of its peak below which a rate does nothing, and of the steps since the peak that it may be there."""
-BEGUN = 0.5
-"""Share of its peak that a rate must reach while the run lasts."""
 OVERFLOWING = 0.1
 """Share of the later steps that a loss scale may skip."""
-FEW_STEPS = 10
-"""Over which the loss is averaged where it may have blown up."""
-FEW_LOSSES, FEW_LOOKS = 100, 5
-"""Below which curves and updates, and a noise scale, are not judged."""
+FEW_LOOKS = 5
+"""Below which updates, and a noise scale, are not judged."""
 FOLLOWED = 0.95
 """Share of the first training loss below which validation must have come once, when training has halved."""
 _GUIDE = "PyTorch documentation, {}"
@@ -77,10 +73,23 @@ def _loading(log: LoopLog) -> Iterator[Finding]:
         remedy = "Look for assignments to .data, load_state_dict() or in-place edits inside of the loop; leave changes to optimizer.step()."
         measured, where = f"before {len(log.edits)} steps", f"step {log.edits[0] + 1:,}"
         yield _found("warning", "weights change outside of the optimizer", measured, threshold="at most once", where=where, remedy=remedy)
+    yield from _averages(log)
     if log.decayed:
         remedy = "optimizer = torch.optim.AdamW(ravine.optim.param_groups(model, weight_decay=0.1), lr=lr)"
         measured = f"{len(log.decayed)} parameters of one dimension decay with the matrices"
         yield _found("information", "norms and biases are decayed", measured, where=few(log.decayed), remedy=remedy)
+
+
+def _averages(log: LoopLog) -> Iterator[Finding]:
+    evaluations = stale(log.evaluated)
+    if not evaluations:
+        return
+    remedy = "Before each evaluation: torch.optim.swa_utils.update_bn(loader, averaged); or average with "
+    remedy += "torch.optim.swa_utils.AveragedModel, which takes over the buffers."
+    measured = f"running means and variances of {log.evaluated[-1].layers} layers stayed the same over {evaluations} evaluations, "
+    measured += "while the weights moved, and the statistics of the trained model"
+    title, threshold = "averaged weights are evaluated with old statistics", "statistics that move with the weights"
+    yield _found("error", title, measured, threshold=threshold, where="the evaluated model", remedy=remedy)
 
 
 def _gradients(log: LoopLog) -> Iterator[Finding]:
@@ -145,57 +154,6 @@ def _norm(values: Sequence[float]) -> float:
     return float(np.sqrt(np.nansum(np.square(values))))
 
 
-def rate(log: LoopLog, is_whole: bool = False) -> Outcome:
-    """What the schedule makes of the rate."""
-    if not log.rates:
-        return unknown(RATE, "no step was looked at")
-    steps, values = (np.array(column, dtype=np.float64) for column in zip(*log.rates, strict=True))
-    measured = f"{values[0]:.3g} at first, at most {values.max():.3g}, {values[-1]:.3g} at step {len(log.losses):,}"
-    found = [*_blown(log), *_gone(log, steps, values), *(_unbegun(log, float(values.max())) if is_whole else ())]
-    return judged(RATE, measured, found)
-
-
-def _blown(log: LoopLog) -> Iterator[Finding]:
-    """The mean of a few losses is far above the start and the best before it."""
-    losses = log.trajectory().losses
-    means = losses[: len(losses) // FEW_STEPS * FEW_STEPS].reshape(-1, FEW_STEPS).mean(1)
-    bests = np.minimum.accumulate(np.concatenate([losses[:1], means]))[:-1]
-    high = np.flatnonzero((means > curves.BLOW_UP * bests) & (means > losses[:1]) & (bests > 0))
-    if not len(high):
-        return
-    worst = int(np.nanargmax(means))
-    severity: Severity = "warning" if means[-1] < losses[0] else "error"
-    measured = f"{means[worst]:.4g} in the mean of {FEW_STEPS} steps, from {losses[0]:.4g} at the start and {bests[high[0]]:.4g} at best"
-    threshold, where = f"{curves.BLOW_UP:g} times the best before it", f"from step {int(high[0]) * FEW_STEPS + 1:,} on"
-    remedy = f"Lower the rate (now {log.rates[-1][1]:.3g}), warm up, or clip gradients; `ravine range-test` shows where it diverges."
-    yield Finding(
-        severity, RATE, "the rate is too high", measured, threshold, "fastai and Lightning; PROTOCOL, the race, 10", where, remedy
-    )
-
-
-def _gone(log: LoopLog, steps: np.ndarray, values: np.ndarray) -> Iterator[Finding]:
-    peak = int(values.argmax())
-    low = np.flatnonzero(values[peak:] < GONE * values[peak])
-    if not len(low) or len(log.losses) < FEW_LOSSES:
-        return
-    first, whole = float(steps[peak + low[0]]), len(log.losses) - float(steps[peak])
-    if len(log.losses) - first <= FOR_MOST * whole:
-        return
-    measured = f"from {values[peak]:.3g} to {values[-1]:.3g}; below a thousandth since step {int(first) + 1:,}"
-    remedy = "Step the schedule once an epoch if its numbers are epochs, or give it numbers of steps."
-    title, threshold = "the rate decays to nothing", f"above {GONE:g} of its peak for half of the steps"
-    yield Finding("warning", RATE, title, measured, threshold, "PROTOCOL, update-to-weight", f"step {int(first) + 1:,}", remedy)
-
-
-def _unbegun(log: LoopLog, top: float) -> Iterator[Finding]:
-    taken = getattr(log.schedule, "last_epoch", None)
-    if log.peak is None or not log.is_rising or top >= BEGUN * log.peak or not isinstance(taken, int) or taken > len(log.losses) / 2:
-        return
-    measured = f"at most {top:.3g} of {log.peak:.3g}: {taken:,} steps of the schedule in {len(log.losses):,} of the training"
-    remedy = "Call schedule.step() after every optimizer.step() if its numbers are steps."
-    yield Finding("warning", RATE, "the rate never leaves its warm-up", measured, f"{BEGUN:.0%} of its peak", _TRAINING, "", remedy)
-
-
 def updates(log: LoopLog, is_whole: bool = False) -> Outcome:
     """As in the ladder, once the rate no longer rises."""
     if log.broken is not None:
@@ -253,7 +211,7 @@ def _unfollowed(losses: np.ndarray, evaluations: dict[str, np.ndarray]) -> Itera
         return
     measured = f"training fell from {start:.4g} to {end:.4g}; validation at best {seen.min():.4g} in {len(seen)} evaluations"
     remedy = "Are both prepared alike? Call model.eval() for validation and model.train() after it; statistics of averaged weights: "
-    remedy += "torch.optim.swa_utils.update_bn(loader, averaged)"
+    remedy += "torch.optim.swa_utils.update_bn(loader, averaged); watch.validation(model=averaged, ...) looks at them."
     title, source = "validation does not follow training", "Google's tuning playbook"
     yield Finding("warning", checks_curve.CURVE, title, measured, f"below {FOLLOWED:.0%} of the first training loss", source, "", remedy)
 
@@ -323,7 +281,7 @@ def _found(severity: Severity, title: str, measured: str, *, threshold: str = "n
 
 _RUNGS: dict[str, Callable[[LoopLog, bool], Outcome]] = {
     LOADING: loading,
-    RATE: rate,
+    checks_schedule.RATE: checks_schedule.rate,
     checks_gradients.GRADIENTS: gradients,
     checks_gradients.UPDATES: updates,
     checks_gradients.UNITS: units,

@@ -12,7 +12,7 @@ from torch.utils import _pytree as pytree
 
 from ravine.doctor import trials
 from ravine.doctor.outcome import Outcome, judged, unknown
-from ravine.doctor.subject import FEWEST_STEPS, Subject, variant
+from ravine.doctor.subject import FEWEST_STEPS, LOOKED_AT, Subject, variant
 from ravine.fleet import Evaluations, Fleet
 from ravine.fleet.data import duplicate, gather, size
 from ravine.records.findings import Finding, Severity
@@ -33,6 +33,7 @@ PASSES, WARNS = 0.10, 0.50
 REGRESSION_PASSES, REGRESSION_WARNS = 3.0, 10.0
 """The same as a factor for squares, whose start has a spread of its own (decision 0019)."""
 
+TOO_HIGH = "the loss begins too high"
 NO_INPUT = "what the model learns does not depend on its inputs"
 BETTER = 0.99
 """Share of the loss without inputs that the loss with them must stay below."""
@@ -118,7 +119,7 @@ def _against(losses: list[float], known: Expected) -> tuple[str, list[Finding]]:
     if off <= limits[0] or min(offs) <= limits[0]:
         return measured, []
     threshold = f"within {limits[0]:g} times, to {limits[1]:g} a warning" if known.is_square else "within 10 %, to 50 % a warning"
-    title = "the loss begins too high" if loss > value else "the loss begins too low"
+    title = TOO_HIGH if loss > value else "the loss begins too low"
     remedy = (
         "Scale inputs and targets to about 1, and start the last layer small: nn.init.normal_(head.weight, std=0.01); "
         "nn.init.zeros_(head.bias)"
@@ -178,7 +179,7 @@ def input_independent(subject: Subject) -> Outcome:
             else unknown(INDEPENDENT, "inputs of a step of its own cannot be told from targets")
         )
     steps, data = subject.steps, subject.task.data
-    validation = take(data.validation, torch.arange(min(1000, size(data.validation))))
+    validation = take(data.validation, torch.arange(min(LOOKED_AT, size(data.validation))))
     with_inputs = _reached(subject, data.train, validation, steps)
     without = _reached(subject, _blank(data.train), _blank(validation), steps)
     measured = f"validation loss {with_inputs:.4g} with inputs, {without:.4g} with zeros in their place, after {steps} steps"

@@ -7,6 +7,7 @@ from ravine.records.findings import Finding, Severity
 from ravine.records.sweeps import RangeTest
 
 RATE = "rate"
+TOO_LOW = "the rate is too low"
 NEAR = 3.0
 """Factor below the diverging rate from which a rate is near the top: the protocol's "fragile"."""
 SAFE = 10.0
@@ -48,7 +49,7 @@ def rate(test: RangeTest, lr: float | None) -> Outcome:
         severity: Severity = "error" if lr < low / STANDING else "warning"
         remedy = f"Use lr={low / SLOW:.1g} or more; `ravine race` finds the best one."
         threshold = f"above {low / SLOW:.3g}, a tenth of the first descent"
-        return judged(RATE, measured, [_finding(severity, "the rate is too low", measured, threshold, remedy)])
+        return judged(RATE, measured, [_finding(severity, TOO_LOW, measured, threshold, remedy)])
     return judged(RATE, measured)
 
 

@@ -161,7 +161,7 @@ def _layers(subject: Subject) -> Iterator[Finding]:
     if strong:
         measured = ", ".join(f"{share:g}" for share in list(strong.values())[:3])
         remedy = "nn.Dropout takes the share that it drops: nn.Dropout(0.1) to 0.5."
-        title, source = "dropout drops nearly everything", "Srivastava et al. (2014), Dropout, section 7.3"
+        title, source = "dropout drops nearly everything", "Srivastava et al. (2014), Dropout, section 7.3; decision 0019"
         yield Finding("warning", LOADING, title, measured, f"{structure.STRONG:g}", source, structure.few(strong), remedy)
     norms = [name for name, module in model.named_modules() if isinstance(module, _BATCH_NORMS) and module.training]
     if norms and subject.batch_size == 1:

@@ -22,6 +22,9 @@ SPIKE_WINDOW, SPIKE_RATIO = 100, 2.0
 DEVIATION_WINDOW, DEVIATIONS, DEVIATION_FROM = 128, 6.0, 20
 """OLMo-core: so many standard deviations above the mean of so many before it, once there are a few."""
 
+NOTICED = 0.01
+"""Share of the loss that a jump must rise by: the last digit of a log, in which a flat curve is written, rises by less."""
+
 CHUNK = 4096
 """Steps that are judged at once, which bounds the memory."""
 
@@ -93,7 +96,7 @@ def ramp(losses: np.ndarray, quiet: int) -> Ramp:
 def spikes(losses: np.ndarray) -> np.ndarray:
     """Steps at which a loss jumps above those before it, by either of the two rules above."""
     begin = min(len(losses), DEVIATION_WINDOW)
-    found = [step for step in range(DEVIATION_FROM, begin) if _jumps(losses[step : step + 1], losses[None, :step])[0]]
+    found: list[int] = _early(losses[:begin]) if begin > DEVIATION_FROM else []
     for start in range(begin, len(losses), CHUNK):
         end = min(len(losses), start + CHUNK)
         before = np.lib.stride_tricks.sliding_window_view(losses[start - DEVIATION_WINDOW : end - 1], DEVIATION_WINDOW)
@@ -101,11 +104,23 @@ def spikes(losses: np.ndarray) -> np.ndarray:
     return np.array(found, dtype=np.int64)
 
 
+def _early(losses: np.ndarray) -> list[int]:
+    """Those of the first steps, each judged against all before it, in one go: a loop over them costs more than all later ones."""
+    steps, places = np.arange(DEVIATION_FROM, len(losses))[:, None], np.arange(len(losses))
+    before, is_before = np.broadcast_to(losses, (len(steps), len(losses))), places < steps
+    near = before.mean(1, where=is_before & (places >= steps - SPIKE_WINDOW))
+    jumps = _above(losses[DEVIATION_FROM:], near, before.mean(1, where=is_before), before.std(1, where=is_before))
+    return [int(place) for place in DEVIATION_FROM + np.flatnonzero(jumps)]
+
+
 def _jumps(values: np.ndarray, before: np.ndarray) -> np.ndarray:
     """Which of the values (n,) jumps above those before it, (n, window)."""
-    near, far, spread = before[:, -SPIKE_WINDOW:].mean(1), before.mean(1), before.std(1)
+    return _above(values, before[:, -SPIKE_WINDOW:].mean(1), before.mean(1), before.std(1))
+
+
+def _above(values: np.ndarray, near: np.ndarray, far: np.ndarray, spread: np.ndarray) -> np.ndarray:
     above = (values >= SPIKE_RATIO * near) & (near > 0)
-    return np.asarray(above | ((values > far + DEVIATIONS * spread) & (spread > 0)))
+    return np.asarray(above | ((values > far + np.maximum(DEVIATIONS * spread, NOTICED * np.abs(far))) & (spread > 0)))
 
 
 def fall(losses: np.ndarray, share: float = 0.1) -> float:

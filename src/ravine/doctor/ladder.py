@@ -6,8 +6,10 @@ from functools import cached_property
 from typing import Any
 
 from ravine.doctor import checks_curve, checks_functions, checks_gradients, checks_loss, checks_numbers, checks_rate, checks_setup
+from ravine.doctor.curves import fall
+from ravine.doctor.hindsight import without_echoes, without_overcome_starts, without_slow_descents
 from ravine.doctor.outcome import Outcome, judged, skipped, unknown
-from ravine.doctor.short_run import ShortRun, short_run
+from ravine.doctor.short_run import ShortRun, Trajectory, short_run
 from ravine.doctor.subject import Settings, Subject
 from ravine.fleet.tile_run import quiet_threads
 from ravine.records.findings import RUNGS, Diagnosis, Finding
@@ -46,26 +48,11 @@ def examine(task: Task, settings: Settings | None = None, observer: Observer | N
         except checks_setup.Blocked as error:
             return _blocked(task, error.finding)
         climb = _Climb(Subject(usable, chosen), found)
-        outcomes = _without_echoes([_climbed(climb, name, tell) for name in RUNGS], climb.stops)
+        outcomes = without_echoes([_climbed(climb, name, tell) for name in RUNGS], climb.stops)
+        outcomes = without_overcome_starts(outcomes, climb.reached, usable.baseline_loss())
+        outcomes = without_slow_descents(outcomes, *climb.fallen)
     findings = tuple(finding for outcome in outcomes for finding in outcome.findings)
     return Diagnosis(usable.describe(), findings, tuple(outcome.rung for outcome in outcomes))
-
-
-def _without_echoes(outcomes: list[Outcome], stops: Mapping[str, str]) -> list[Outcome]:
-    """A model that cannot learn one batch learns nothing from its inputs either: that is the same fault once more."""
-    name = checks_loss.OVERFIT
-    if name not in stops:
-        return outcomes
-    return [
-        unknown(outcome.rung.rung, f"{outcome.rung.measured}; {stops[name]}")
-        if outcome.rung.rung == checks_loss.INDEPENDENT and outcome.rung.verdict == "fail" and _is_of_inputs(outcome)
-        else outcome
-        for outcome in outcomes
-    ]
-
-
-def _is_of_inputs(outcome: Outcome) -> bool:
-    return [finding.title for finding in outcome.findings] == [checks_loss.NO_INPUT]
 
 
 def _blocked(task: Task, finding: Finding) -> Diagnosis:
@@ -122,6 +109,22 @@ class _Climb:
     def run(self) -> ShortRun:
         """The short training."""
         return short_run(self.subject, self.lr)
+
+    @property
+    def trained(self) -> Trajectory | None:
+        """The short training; None if there was none, or it broke."""
+        run: ShortRun | None = self.__dict__.get("run")
+        return None if run is None or run.trajectory.broken is not None else run.trajectory
+
+    @property
+    def reached(self) -> float | None:
+        """Loss at its end."""
+        return None if self.trained is None else checks_curve.end(self.trained)
+
+    @property
+    def fallen(self) -> tuple[float | None, int]:
+        """Share by which the loss fell in it, and its steps."""
+        return (None, 0) if self.trained is None else (fall(self.trained.losses), len(self.trained.losses))
 
     @property
     def directions(self) -> dict[str, bool]:

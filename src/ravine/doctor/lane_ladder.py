@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 
 from ravine.doctor import checks_curve, checks_gradients, checks_numbers
-from ravine.doctor.checks_lane import Known, Seen, explain, see, stable_factor
+from ravine.doctor.checks_lane import Known, Seen, explain, is_lost, see, stable_factor
 from ravine.doctor.outcome import Outcome, judged, skipped, unknown
 from ravine.doctor.replay import Replay
 from ravine.doctor.short_run import ShortRun
@@ -57,10 +57,10 @@ def examine_lane(replay: Replay, recorded: Recorded) -> list[Outcome]:
 
 def _without(replay: Replay, facts: Known) -> Mapping[str, str]:
     """Rungs that mean nothing for this lane, and why."""
-    if facts.lane.status != "diverged" or facts.lane.diverged_at is None:
+    if not is_lost(facts.lane):
         return {}
-    how = "stood still since" if facts.is_stuck else "diverged at"
-    why = f"the lane {how} step {facts.lane.diverged_at:,}"
+    how = "was culled at" if facts.lane.status == "culled" else "stood still since" if facts.is_stuck else "diverged at"
+    why = f"the lane {how} step {facts.ended_at:,}"
     return dict.fromkeys(OF_LIFE if replay.broken is None else OF_LIFE | OF_NUMBERS, why)
 
 
@@ -91,7 +91,7 @@ def _climbs(replay: Replay, recorded: Recorded, run: ShortRun) -> dict[str, Call
     facts = recorded.facts
     for name in _without(replay, facts):
         del found[name]
-    if facts.lane.status == "diverged":
+    if is_lost(facts.lane):
         finding = explain(facts, see(replay), stable_factor(replay))
         found[finding.rung] = partial(_joined, found.get(finding.rung), finding)
     return found

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 from torch.utils import _pytree as pytree
 
-from ravine.doctor.operations import BOUNDED, NEAR, RECTIFIERS, Unit, first_tensor
+from ravine.doctor.operations import BOUNDED, RECTIFIERS, Unit, first_tensor, flat_parts
 from ravine.doctor.probe import Activation, activation, described
 from ravine.tasks._randomness import isolated
 
@@ -30,31 +30,30 @@ class Flats:
         place: module and function.
         function: its name.
         rows: how many were seen.
-        dead: dimension of the units -> (units,), zero on every row.
-        bound: the same, at a bound on every row.
+        flat: dimension of the units -> (units,), zero or at a bound on every row.
+        other: of a rectifier the same, zero on no row.
     """
 
     place: str
     function: str
     rows: int
-    dead: dict[int, Tensor]
-    bound: dict[int, Tensor]
+    flat: dict[int, Tensor]
+    other: dict[int, Tensor]
 
     def join(self, other: "Flats") -> None:
         """Take in more rows of the same function; of another width, they begin anew."""
-        if {dim: mask.shape for dim, mask in self.dead.items()} != {dim: mask.shape for dim, mask in other.dead.items()}:
-            self.rows, self.dead, self.bound = other.rows, other.dead, other.bound
+        if {dim: mask.shape for dim, mask in self.flat.items()} != {dim: mask.shape for dim, mask in other.flat.items()}:
+            self.rows, self.flat, self.other = other.rows, other.flat, other.other
             return
         self.rows += other.rows
-        for own, more in ((self.dead, other.dead), (self.bound, other.bound)):
+        for own, more in ((self.flat, other.flat), (self.other, other.other)):
             for dim in own:
                 own[dim] = own[dim] & more[dim]
 
     @property
     def unit(self) -> Unit:
-        """As shares of the units; of two readings of the dimensions, the one that shows more."""
-        dead, bound = (max(float(mask.float().mean()) for mask in masks.values()) for masks in (self.dead, self.bound))
-        return Unit(self.place, self.function, len(self.dead[max(self.dead)]), dead, bound)
+        """As shares of the units."""
+        return Unit.of(self.place, self.function, self.flat, self.other)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +71,12 @@ class Given:
     device: str
     dtype: torch.dtype | None
 
-    @classmethod
-    def of(cls, args: tuple[Any, ...], kwargs: Mapping[str, Any], device: str) -> "Given":
-        """Of a call that is under way."""
-        return cls(args, kwargs, device, torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else None)
-
     @property
     def rows(self) -> int | None:
         """Examples: the first size of the first tensor; None where none was given."""
-        leaves = [leaf for leaf in pytree.tree_leaves((self.args, dict(self.kwargs))) if isinstance(leaf, Tensor) and leaf.ndim]
-        return len(leaves[0]) if leaves else None
+        first = self.args[0] if self.args else None
+        leaves = [first] if isinstance(first, Tensor) and first.ndim else pytree.tree_leaves((self.args, dict(self.kwargs)))
+        return next((len(leaf) for leaf in leaves if isinstance(leaf, Tensor) and leaf.ndim), None)
 
 
 @final
@@ -121,7 +116,8 @@ class Look:
             return
         place = f"{self._places[-1] if self._places else 'the model'}, {function.rstrip('_')}"
         if place not in self.flats:
-            self.flats[place] = _flats(place, function.rstrip("_"), out.detach())
+            own = function.rstrip("_")
+            self.flats[place] = Flats(place, own, len(out), *flat_parts(own, out.detach()))
 
     def _hooked(self, name: str, module: nn.Module) -> Iterator[Any]:
         place = described(name, module)
@@ -175,7 +171,7 @@ class Look:
         if tensor is None:
             return
         values = tensor.detach()
-        is_leaf = not any(True for _ in module.children())
+        is_leaf = all(child is None for child in module._modules.values())
         if is_leaf:
             self.activations.append(activation(name, module, values))
         # A mean or a sum shows it as well as all numbers do, and a sum that overflows is asked once more.
@@ -212,7 +208,7 @@ def visible(model: nn.Module, name: str = "") -> Iterator[tuple[str, nn.Module]]
 
 def is_compiled(module: nn.Module) -> bool:
     """Whether torch.compile made it, or compiles its calls."""
-    return hasattr(module, "_orig_mod") or getattr(module, "_compiled_call_impl", None) is not None
+    return "_orig_mod" in module._modules or getattr(module, "_compiled_call_impl", None) is not None
 
 
 def bare(model: nn.Module) -> nn.Module:
@@ -261,26 +257,11 @@ def _kept(model: nn.Module) -> Iterator[None]:
                 buffer.copy_(old)
 
 
-def _flats(place: str, function: str, out: Tensor) -> Flats:
-    """Units are features (B, F), channels (B, C, H, W), or either of the two last dimensions of (B, ?, ?)."""
-    dims = (1,) if out.ndim != 3 else (1, 2)
-    low, high = BOUNDED.get(function, (0.0, 0.0))
-    edge = NEAR * (high - low)
-    never = torch.zeros_like(out, dtype=torch.bool)
-    zero = out == 0 if function in RECTIFIERS else never
-    at_bound = (out < low + edge) | (out > high - edge) if function in BOUNDED else never
-    return Flats(place, function, len(out), {dim: _all(zero, dim) for dim in dims}, {dim: _all(at_bound, dim) for dim in dims})
-
-
 def _is_asleep(module: nn.Module) -> bool:
     """In evaluation mode where that matters; a normalisation whose parameters are frozen is so on purpose."""
     if module.training or not isinstance(module, MODE_TYPES):
         return False
     return bool(getattr(module, "p", 1.0)) and all(p.requires_grad for p in module.parameters())
-
-
-def _all(mask: Tensor, dim: int) -> Tensor:
-    return mask.movedim(dim, 0).flatten(1).all(dim=1)
 
 
 def _is_finite(tree: Any) -> bool:

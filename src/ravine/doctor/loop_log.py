@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ravine.doctor.evaluated import Evaluated
 from ravine.doctor.looking import Flats
 from ravine.doctor.probe import Activation, Reading
 from ravine.doctor.sampling import Measured
@@ -55,6 +56,7 @@ class LoopLog:
         scales: (step, loss scale), wherever it changed.
         skipped: steps that were not taken because of it.
         validations: (step, values).
+        evaluated: what of another model that was evaluated had moved on.
         edits: steps before which weights were changed by something else than the optimizer.
         broken: step whose loss or gradient was not finite first; None if there is none.
         place: where.
@@ -78,6 +80,7 @@ class LoopLog:
     scales: list[tuple[int, float]] = field(default_factory=list)
     skipped: list[int] = field(default_factory=list)
     validations: list[tuple[int, dict[str, float]]] = field(default_factory=list)
+    evaluated: list[Evaluated] = field(default_factory=list)
     edits: list[int] = field(default_factory=list)
     broken: int | None = None
     place: str = ""

@@ -68,8 +68,14 @@ def begun(model: nn.Module, optimizers: Sequence[torch.optim.Optimizer]) -> tupl
 
 def strangers(params: Mapping[str, nn.Parameter], optimizers: Sequence[torch.optim.Optimizer]) -> tuple[str, ...]:
     """Parameters that no optimizer has."""
-    own = {id(p) for one in optimizers for group in one.param_groups for p in group["params"]}
+    own = {id(p) for one in optimizers for p in stepped(params, one)}
     return tuple(name for name, p in params.items() if id(p) not in own)
+
+
+def stepped(params: Mapping[str, nn.Parameter], optimizer: torch.optim.Optimizer) -> list[nn.Parameter]:
+    """Parameters that an optimizer has."""
+    own = {id(p) for group in optimizer.param_groups for p in group["params"]}
+    return [p for p in params.values() if id(p) in own]
 
 
 def _decayed(params: Mapping[str, nn.Parameter], optimizers: Sequence[torch.optim.Optimizer]) -> Iterator[str]:
@@ -99,6 +105,11 @@ def has_closure(args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
     return bool(kwargs.get("closure")) or (len(args) > 1 and args[1] is not None)
 
 
+def are_final(optimizer: torch.optim.Optimizer, args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
+    """Whether a call of `optimizer.step` takes gradients as they are: it asks for no others, and takes no scale off."""
+    return not has_closure(args, kwargs) and getattr(optimizer, "grad_scale", None) is None
+
+
 def number(name: str, value: Any) -> float:
     """A single number as a float.
 
@@ -108,6 +119,6 @@ def number(name: str, value: Any) -> float:
     if isinstance(value, Tensor) and value.numel() != 1:
         raise InputError(f"{name} has shape {tuple(value.shape)}: must be a single number. Take its mean.", given=value)
     try:
-        return float(value.detach() if isinstance(value, Tensor) else value)
+        return float(value.item() if isinstance(value, Tensor) else value)
     except (TypeError, ValueError):
         raise InputError(f"{name}={value!r}: must be a number, or a tensor of one.", given=value) from None

@@ -1,6 +1,6 @@
 """What single operations of a forward pass do: units that are dead or saturated, numbers that stop being finite."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, final
@@ -40,6 +40,7 @@ class Unit:
         count: units.
         dead: share of them that are zero on every input.
         saturated: share of them that lie at a bound on every input.
+        always_on: share of them that are zero on no input; 0 of a function that has no such part.
     """
 
     place: str
@@ -47,6 +48,24 @@ class Unit:
     count: int
     dead: float
     saturated: float
+    always_on: float = 0.0
+
+    @classmethod
+    def of(cls, place: str, function: str, flat: Mapping[int, Tensor], other: Mapping[int, Tensor]) -> "Unit":
+        """As shares of the units; of two readings of the dimensions, the one that shows more.
+
+        Args:
+            place: module and function.
+            function: its name.
+            flat: dimension of the units -> (units,), zero on every row of a rectifier, at a bound on every row of another.
+            other: the same, zero on no row; of rectifiers.
+        """
+        shares = {dim: float(mask.float().mean()) if mask.numel() else 0.0 for dim, mask in flat.items()}
+        # Of (B, ?, ?) the last dimension is the features'.
+        dim, count = max(shares, key=lambda dim: shares[dim]), len(flat[max(flat)])
+        if function not in RECTIFIERS:
+            return cls(place, function, count, 0.0, shares[dim])
+        return cls(place, function, count, shares[dim], 0.0, float(other[dim].float().mean()) if other[dim].numel() else 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +129,8 @@ class Operations(TorchFunctionMode):
     def _look(self, name: str, args: tuple[Any, ...], out: Tensor, *, is_edge: bool) -> None:
         place = self._places[-1] if self._places else "the loss"
         if (name in RECTIFIERS or name in BOUNDED) and out.ndim > 1 and len(out) > 1:
-            self.units.append(_units(f"{place}, {name.rstrip('_')}", name.rstrip("_"), out))
+            function = name.rstrip("_")
+            self.units.append(Unit.of(f"{place}, {function}", function, *flat_parts(function, out)))
         if is_edge and not bool(torch.isfinite(out).all()):
             self.doubtful.append(Doubtful(place, name.strip("_"), f"gave {_example(out)} for finite numbers", is_broken=True))
         given = first_tensor(args)
@@ -118,24 +138,33 @@ class Operations(TorchFunctionMode):
             self.doubtful.append(Doubtful(place, name, f"added up {given.numel():,} numbers in float16", is_broken=False))
 
 
-def _units(place: str, function: str, out: Tensor) -> Unit:
-    """Units are features (B, F), channels (B, C, H, W), or whichever of the two last dimensions of (B, ?, ?) shows more."""
+def flat_parts(function: str, out: Tensor) -> tuple[dict[int, Tensor], dict[int, Tensor]]:
+    """Where an activation function is flat on every row, and where a rectifier never is, as `Unit.of` takes them.
+
+    Units are features (B, F), channels (B, C, H, W), or either of the two last dimensions of (B, ?, ?).
+
+    Args:
+        function: its name.
+        out: what it gave.
+    """
     dims = (1,) if out.ndim != 3 else (1, 2)
-    zero = out == 0
-    dead = max(_share(zero, dim) for dim in dims) if function in RECTIFIERS else 0.0
-    low, high = BOUNDED.get(function, (0.0, 1.0))
+    if function in RECTIFIERS:
+        zero = out == 0
+        return {dim: _on_all(zero, dim) for dim in dims}, {dim: _on_all(~zero, dim) for dim in dims}
+    low, high = BOUNDED[function]
     edge = NEAR * (high - low)
     at_bound = (out < low + edge) | (out > high - edge)
-    saturated = max(_share(at_bound, dim) for dim in dims) if function in BOUNDED else 0.0
-    return Unit(place, function, out.shape[1 if out.ndim != 3 else -1], dead, saturated)
+    return {dim: _on_all(at_bound, dim) for dim in dims}, {}
 
 
-def _share(mask: Tensor, dim: int) -> float:
-    return float(mask.movedim(dim, 0).flatten(1).all(dim=1).float().mean()) if mask.numel() else 0.0
+def _on_all(mask: Tensor, dim: int) -> Tensor:
+    return mask.all(dim=[other for other in range(mask.ndim) if other != dim])
 
 
 def first_tensor(tree: Any) -> Tensor | None:
     """The first tensor of floating type among the leaves."""
+    if isinstance(tree, Tensor) and tree.is_floating_point():
+        return tree
     return next((leaf for leaf in pytree.tree_leaves(tree) if isinstance(leaf, Tensor) and leaf.is_floating_point()), None)
 
 

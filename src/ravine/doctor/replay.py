@@ -1,7 +1,6 @@
 """A lane of a race trained again by a plain loop, so that it can be looked into: equal to the fleet's but for rounding."""
 
 import math
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -94,26 +93,19 @@ class Replay:
     def _stream(self, step: int) -> int:
         return self._dropout + step
 
-    def advance(self, to: int, *, watch_from: int | None = None, deadline: float = math.inf) -> bool:
+    def advance(self, to: int, *, watch_from: int | None = None) -> None:
         """Take steps until so many were taken, or one breaks.
 
         Args:
             to: steps in all.
             watch_from: step from which norms are kept; the last `WATCHED` if None.
-            deadline: of `time.process_time`, at which it is given up.
-
-        Returns:
-            whether it got there.
         """
         watched = max(0, to - WATCHED) if watch_from is None else watch_from
         for step in range(len(self.losses), min(to, self.horizon)):
             if self.broken is not None:
-                break
-            if time.process_time() > deadline:
-                return False
+                return
             with quiet_threads(), isolated(self._stream(step)):
                 self._step(step, keeps=step >= watched)
-        return True
 
     def _step(self, step: int, *, keeps: bool) -> None:
         loss = self._gradients(step)

@@ -58,7 +58,7 @@ class Measured:
 
 @dataclass(slots=True)
 class _Came:
-    """Squared norms of gradients on their way into parameters, and of what they add up to."""
+    """Norms of gradients on their way into parameters, and of what they add up to."""
 
     parts: dict[int, list[Tensor]] = field(default_factory=dict)
     sums: dict[int, Tensor] = field(default_factory=dict)
@@ -82,7 +82,8 @@ class Sample:
         self._scale, self._is_distributed = scale, is_distributed
         self._came, self._is_closed, self._is_stepped = _Came(), False, False
         self._edits: list[Tensor] = []
-        self._before = [spread(p) for p in self._params]
+        self._before = [spread(p).clone() for p in self._params]
+        self._sizes: dict[int, Tensor] = {}
         self._hookless = [p._backward_hooks is None for p in self._params]
         self._small = min(range(len(self._params)), key=lambda place: self._params[place].numel(), default=0)
         self._handles = [_hooked(p, self._coming(place)) for place, p in enumerate(self._params) if p.requires_grad]
@@ -110,10 +111,12 @@ class Sample:
     def before(self, optimizer: torch.optim.Optimizer, *, is_closed: bool) -> None:
         """An optimizer is about to step."""
         places = self._places(optimizer)
-        held = [spread(self._params[place]) for place in places]
-        self._edits += relative([self._before[place] for place in places], held)
-        for place, new in zip(places, held, strict=True):
-            self._before[place] = new
+        held, now = self._of(places)
+        edits = changes(held, now)
+        if places:
+            torch._foreach_copy_(held, now)
+        self._sizes |= zip(places, norms(held), strict=True)
+        self._edits += self._relative(places, edits).values()
         scale = getattr(optimizer, "grad_scale", None)
         self._factor = 1.0 / float(scale) if isinstance(scale, Tensor) else 1.0
         self._is_closed = self._is_closed or is_closed
@@ -125,8 +128,7 @@ class Sample:
         places, self._is_stepped = self._places(optimizer), True
         if is_closed:
             self._measure(places)
-        ratios = relative([self._before[place] for place in places], [spread(self._params[place]) for place in places])
-        for place, ratio in zip(places, ratios, strict=True):
+        for place, ratio in self._relative(places, changes(*self._of(places))).items():
             self._updates[place] = ratio
 
     def close(self) -> None:
@@ -159,10 +161,19 @@ class Sample:
         own = {id(p) for group in optimizer.param_groups for p in group["params"]}
         return [place for place, p in enumerate(self._params) if id(p) in own]
 
+    def _of(self, places: Sequence[int]) -> tuple[list[Tensor], list[Tensor]]:
+        """What stood there before, and what stands there now."""
+        return [self._before[place] for place in places], [spread(self._params[place]) for place in places]
+
+    def _relative(self, places: Sequence[int], moved: list[Tensor]) -> dict[int, Tensor]:
+        """To the weights right before the step; NaN where both are 0."""
+        found = torch._foreach_div(moved, [self._sizes[place] for place in places]) if places else ()
+        return dict(zip(places, found, strict=True))
+
     def _measure(self, places: Sequence[int]) -> None:
         known = [(place, grad) for place in places if (grad := self._params[place].grad) is not None]
         for (place, _), size in zip(known, norms([grad for _, grad in known]), strict=True):
-            self._gradients[place] = size * self._factor
+            self._gradients[place] = size if self._factor == 1.0 else size * self._factor
 
     def _coming(self, place: int) -> Callable[[Tensor], None]:
         parts = self._came.parts.setdefault(place, [])
@@ -170,7 +181,7 @@ class Sample:
         def look(gradient: Tensor) -> None:
             held = self._params[place].grad
             size = norm(gradient)
-            parts.append(size.square())
+            parts.append(size)
             self._came.sums[place] = size if held is None or gradient.is_sparse else norm(held + gradient)
             if place == self._small:
                 self._came.zeroed.append(held is None or not bool(whole(held).any()))
@@ -183,7 +194,7 @@ class Sample:
         if not rows or any(len(parts) != passes for parts in rows) or (passes < 2 and not self._is_distributed):
             return None, None
         factor = passes / (self._scale or 1.0)
-        small = float(torch.stack([torch.stack(parts).mean() for parts in rows]).sum()) * factor**2
+        small = float(torch.stack([torch.stack(parts).square().mean() for parts in rows]).sum()) * factor**2
         if not self._is_distributed:
             return small, None if raw is None else raw**2
         return small, sum(size**2 for size in gradients if not math.isnan(size))
@@ -194,18 +205,20 @@ def _hooked(tensor: Tensor, look: Callable[[Tensor], None]) -> Any:
 
 
 def spread(p: Tensor) -> Tensor:
-    """Numbers of a tensor, evenly spread over it, as a copy."""
+    """Numbers of a tensor, evenly spread over it; no copy of one that is short."""
     own = whole(p.detach())
     if own.numel() <= SLICE:
-        return own.clone()
+        return own
     flat = own.reshape(-1)
     # An odd distance, which meets every column of a matrix whose width is a power of two.
     stride = (flat.numel() // SLICE) | 1
-    return flat[::stride].clone()
+    return flat[::stride]
 
 
 def whole(tensor: Tensor) -> Tensor:
     """Its numbers as one plain tensor: of one that is shared between processes, this process's part."""
+    if type(tensor) is Tensor and tensor.layout is torch.strided:
+        return tensor
     if hasattr(tensor, "to_local"):
         return tensor.to_local()  # type: ignore[no-any-return]
     return tensor.coalesce().values() if tensor.is_sparse else tensor
@@ -218,15 +231,14 @@ def norm(tensor: Tensor) -> Tensor:
     return size
 
 
-def relative(old: Sequence[Tensor], new: Sequence[Tensor]) -> list[Tensor]:
-    """Norm of each change over the norm of what was changed; NaN where both are 0."""
-    changes = norms([after - before for before, after in zip(old, new, strict=True)])
-    return [change / size for change, size in zip(changes, norms(old), strict=True)]
+def changes(old: list[Tensor], new: list[Tensor]) -> list[Tensor]:
+    """Norm of each."""
+    return norms(torch._foreach_sub(new, old)) if old else []
 
 
 def norms(tensors: Sequence[Tensor]) -> list[Tensor]:
     """Of each, in float32 at least."""
-    given = [whole(tensor.detach()) for tensor in tensors]
+    given = [whole(tensor.detach() if tensor.requires_grad else tensor) for tensor in tensors]
     if not given:
         return []
     if any(tensor.dtype in HALVES for tensor in given):
@@ -246,23 +258,29 @@ def weight_of_rows(output: Tensor, gradient: Tensor) -> Tensor | None:
     if gradient.shape[-1] < 2 or not gradient.numel():
         return None
     rows, shares = gradient.detach().float().flatten(0, -2), output.detach().float().flatten(0, -2).softmax(1)
-    truth = rows.argmin(1, keepdim=True)
+    low, truth = rows.min(1, keepdim=True)
     missing = 1 - shares.gather(1, truth)
     # Rows that are left out have no gradient at all.
-    is_sure, is_used = shares.amax(1) > SURE, rows.abs().sum(1) > 0
+    is_sure, is_used = shares.amax(1) > SURE, rows.any(1)
     judged = is_used & ~is_sure
-    if not bool(judged.any()):
+    if not bool(judged.all()):
+        rows, shares, truth, missing, low = (one[judged] for one in (rows, shares, truth, missing, low))
+    if not len(rows):
         return None
-    rows, shares, truth, missing = (one[judged] for one in (rows, shares, truth, missing))
-    weights = -rows.gather(1, truth) / missing
-    expected = weights * shares.scatter_add(1, truth, -torch.ones_like(missing))
-    if not bool(((rows - expected).abs().amax(1) <= ALIKE * rows.abs().amax(1)).all()):
+    weights = -low / missing
+    off = rows - weights * shares
+    # The other part of its gradient, which all scores but the true one lack.
+    off.scatter_add_(1, truth, weights)
+    if not bool((off.abs().amax(1) <= -ALIKE * low.squeeze(1)).all()):
         return None
     return weights.mean() * (is_used | is_sure).sum()
 
 
 def _read(values: Sequence[Tensor | None]) -> list[float]:
-    known = [value.float().reshape(()) for value in values if value is not None]
-    found: list[Any] = torch.stack([value.to(known[0].device) for value in known]).tolist() if known else []
-    left = iter(found)
+    known = [value for value in values if value is not None]
+    if all(value.is_cpu for value in known):
+        # One by one is faster where nothing has to be waited for.
+        left = iter([value.item() for value in known])
+    else:
+        left = iter(torch.stack([value.float().to(known[0].device) for value in known]).tolist())
     return [float("nan") if value is None else next(left) for value in values]

@@ -54,7 +54,7 @@ class Settings:
     steps: int = 200
     seeds: int = 3
     seed: int = 0
-    seconds: float = 90.0
+    seconds: float = 60.0
 
     def __post_init__(self) -> None:
         if CURVATURE in self.entry.rule.needs:

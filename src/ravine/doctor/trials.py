@@ -5,11 +5,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ravine.fleet import Diverged, Evaluated, Evaluations, Fleet, Lane, LossBlock
+from ravine.fleet import Diverged, Evaluated, Evaluations, Fleet, Lane, LossBlock, Mode
 from ravine.rules import resolve
 from ravine.schedules import Schedule, create
 
 NO_DECAY = ("weight_decay", "l2")
+TOO_SHORT: Mapping[Mode, str] = {"compiled": "a training of a few hundred steps would not pay for torch.compile"}
+"""Compiling a convolutional network of usual size takes longer than all that the doctor trains of it."""
 
 
 @dataclass(slots=True)
@@ -75,7 +77,7 @@ def train(
     """
     wanted = evaluations or Evaluations({}, {})
     curves = Curves(np.full((steps, len(lanes)), np.nan))
-    for event in fleet.run(lanes, steps, wanted, fleet.calibrate(lanes, steps, wanted)):
+    for event in fleet.run(lanes, steps, wanted, fleet.calibrate(lanes, steps, wanted, without=TOO_SHORT)):
         match event:
             case LossBlock():
                 block = event.losses.astype(np.float64)

@@ -1,7 +1,7 @@
 """`ravine.watch`: the doctor inside of somebody else's training loop."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -16,7 +16,9 @@ from ravine.doctor import loop_parts as parts
 from ravine.doctor.breaking import is_broken, place_of_break, witnesses
 from ravine.doctor.checks_numbers import largest_eigenvalue
 from ravine.doctor.edits import Edits
-from ravine.doctor.looking import Given, Look, bare, look_again
+from ravine.doctor.evaluated import evaluated
+from ravine.doctor.looking import Look, bare, look_again
+from ravine.doctor.loop_calls import Calls
 from ravine.doctor.loop_log import Looked
 from ravine.doctor.outcome import Outcome
 from ravine.doctor.sampling import Measured, Sample
@@ -27,6 +29,8 @@ EARLY = 10
 """Looks before the first regular one, since a run that is broken is so from its first steps."""
 GROWTH = 1.25
 """By how much longer the run is at each judgement: the cost of all of them grows with its length."""
+SETTLED = 20
+"""Looks that ask which loss is trained: a loop does not change it."""
 CURVED = 10
 """Looks between two curvatures."""
 
@@ -83,15 +87,14 @@ class Watch:
         self._root, self._own = model if self._is_compiled else own, own
         self._params, self._log = parts.begun(own, self._optimizers)
         self._log.distributed = parts.processes(model)
-        self._device = next(p.device.type for p in own.parameters())
-        self._witnesses, self._edits = witnesses(list(self._params.values())), Edits(list(self._params.values()))
+        self._calls = Calls(self._root, own if self._is_compiled else None, next(p.device.type for p in own.parameters()))
+        self._witnesses = {id(one): witnesses(parts.stepped(self._params, one)) for one in self._optimizers}
+        self._edits = Edits(list(self._params.values()))
         self._step, self._next_judgement = 0, 2
         self._pending: list[Tensor] = []
-        self._calls: dict[str, Given] = {}
         self._outcomes: list[Outcome] = []
         self._told = set[str]()
         self._handles: list[Any] = []
-        self._entered: list[Any] = []
         self._sample: Sample | None = None
         self._look: Look | None = None
         self._scaler: Any = None
@@ -113,7 +116,7 @@ class Watch:
         for optimizer in self._optimizers:
             self._handles.append(optimizer.register_step_pre_hook(self._before))
             self._handles.append(optimizer.register_step_post_hook(self._after))
-        self._attend([""])
+        self._calls.attend([""])
         self._arm()
 
     def close(self, *, is_whole: bool = True) -> None:
@@ -125,11 +128,10 @@ class Watch:
         if not self._handles:
             return
         self._disarm()
-        for handle in (*self._handles, *self._entered):
+        for handle in self._handles:
             handle.remove()
         self._handles.clear()
-        self._entered.clear()
-        self._calls.clear()
+        self._calls.close()
         self._settle()
         if self._log.broken is not None and len(self._log.losses) <= self._log.broken:
             self._log.losses.append(math.nan)
@@ -181,14 +183,20 @@ class Watch:
         if self._sample is None and self._log.broken is None and self._is_due():
             self._arm()
 
-    def validation(self, **values: Tensor | float) -> None:
+    def validation(self, *, model: nn.Module | None = None, **values: Tensor | float) -> None:
         """Values on the validation split, such as loss=0.4, accuracy=0.9.
+
+        Args:
+            model: which was evaluated, where it is not the one that is trained but an average of its weights.
+            values: by name.
 
         Raises:
             InputError: one is no single number.
         """
         known = {name: parts.number(name, value) for name, value in values.items()}
         self._log.validations.append((self._step, known))
+        if model is not None:
+            self._log.evaluated.append(evaluated(model, self._own))
         if self._record is not None:
             self._record.values(self._step, "validation", known)
 
@@ -196,7 +204,7 @@ class Watch:
         return self._step % self._every == 0 or (self._step < self._every and self._step % max(1, self._every // EARLY) == 0)
 
     def _take(self, loss: Tensor | float) -> None:
-        if isinstance(loss, Tensor) and loss.device.type != "cpu" and loss.numel() == 1:
+        if isinstance(loss, Tensor) and not loss.is_cpu and loss.numel() == 1:
             self._pending.append(loss.detach().reshape(()).clone())
             return
         value = parts.number("loss", loss)
@@ -234,7 +242,7 @@ class Watch:
         """Look at the next step."""
         scale = float(self._scaler.get_scale()) if self._scaler is not None else None
         self._sample = Sample(self._params, scale, is_distributed=self._log.distributed > 1)
-        self._look = Look(self._root, self._sample.output)
+        self._look = Look(self._root, self._sample.output if len(self._log.looks) < SETTLED else None)
 
     def _disarm(self) -> None:
         if self._sample is not None:
@@ -265,9 +273,9 @@ class Watch:
             self._judge()
 
     def _keep(self, look: Look, measured: Measured, number: int) -> None:
-        calls = self._last_calls()
-        if look.entrances and look.entrances != list(self._calls) and not self._is_compiled:
-            self._attend(look.entrances)
+        calls = self._calls.last()
+        if look.entrances and look.entrances != self._calls.names and not self._is_compiled:
+            self._calls.attend(look.entrances)
         if self._is_compiled and calls:
             asleep, look = look.asleep, look_again(self._own, [(self._own, calls[0][1])])
             look.asleep = asleep
@@ -282,35 +290,14 @@ class Watch:
             self._record.losses(self._log.losses)
             self._record.look(self._log.names, looked)
 
-    def _attend(self, entrances: Iterable[str]) -> None:
-        """From now on, remember what these modules are called with: the batch, for when something breaks."""
-        for handle in self._entered:
-            handle.remove()
-        self._entered.clear()
-        self._calls.clear()
-        for name in entrances:
-            module = self._root.get_submodule(name)
-            self._entered.append(module.register_forward_pre_hook(self._entering(name), with_kwargs=True))
-
-    def _entering(self, name: str) -> Callable[[nn.Module, Any, Any], None]:
-        def enter(module: nn.Module, args: Any, kwargs: Any) -> None:
-            if torch.compiler.is_compiling() or not torch.is_grad_enabled():
-                return
-            self._calls[name] = Given.of(args, kwargs, self._device)
-
-        return enter
-
-    def _last_calls(self) -> list[tuple[nn.Module, Given]]:
-        return [(self._own if self._is_compiled else self._root.get_submodule(name), given) for name, given in self._calls.items()]
-
     def _before(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
         """An optimizer is about to step."""
-        is_closed = parts.has_closure(args, kwargs)
         if self._edits.found():
             self._log.edits.append(self._step)
         if self._sample is not None:
-            self._sample.before(optimizer, is_closed=is_closed)
-        if self._log.broken is None and not is_closed and getattr(optimizer, "grad_scale", None) is None and is_broken(self._witnesses):
+            self._sample.before(optimizer, is_closed=parts.has_closure(args, kwargs))
+        # At every step: what hardly ever holds is asked first.
+        if self._log.broken is None and is_broken(self._witnesses[id(optimizer)]) and parts.are_final(optimizer, args, kwargs):
             self._break(self._step)
 
     def _after(self, optimizer: torch.optim.Optimizer, args: Any, kwargs: Any) -> None:
@@ -325,7 +312,7 @@ class Watch:
         self._log.broken = number
         seen = self._look.broken if self._look is not None else ""
         self._disarm()
-        self._log.place = seen or place_of_break(self._own, self._last_calls())
+        self._log.place = seen or place_of_break(self._own, self._calls.last())
 
     def _curve(self, curvature: Callable[[], Tensor], number: int) -> None:
         group = self._optimizers[0].param_groups[0]

@@ -64,7 +64,7 @@ class Watch(Callback):  # type: ignore[misc]  # Lightning may not be installed w
         if self._loop is None or trainer.sanity_checking:
             return
         known = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith(("val_", "val/", "valid"))}
-        named = {"loss" if name.endswith("loss") else name: value for name, value in known.items()}
+        named: dict[str, Any] = {"loss" if name.endswith("loss") else name: value for name, value in known.items()}
         if named:
             self._loop.validation(**named)
 

@@ -102,7 +102,8 @@ def rates(record: Record, facts: Facts) -> str:
         return ""
     caption = (
         f"The {facts.metric} on the validation split that tuning found at each rate. The ranked rate is ringed, diverged rates are crosses "
-        "in the band on top, and faint circles are what a rate had come to where it ended early."
+        "in the band on top, and faint circles are what a rate had come to where it ended early, "
+        "triangles at the edge those beyond it."
     )
     names = list(dict.fromkeys([*(entrant.optimizer for entrant in facts.ranking), *(lane.optimizer for lane in tuned)]))
     cells = _rate_cells(record, facts, tuned)
@@ -180,7 +181,9 @@ def diverged(record: Record, facts: Facts) -> str:
 def culled(record: Record, facts: Facts) -> str:
     """Lanes that tuning ended early, with reasons."""
     del record
-    return section("Lanes that ended early", _lanes("Ended at a rung of tuning, in good health, with the place they had", facts.culled))
+    return section(
+        "Lanes that ended early", _lanes("Ended at a rung of tuning, with the place they had, or the loss they had grown to", facts.culled)
+    )
 
 
 def _lanes(caption: str, lanes: list[Lane]) -> str:

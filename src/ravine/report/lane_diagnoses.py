@@ -1,4 +1,4 @@
-"""Why lanes diverged, in words: under the list of lanes, and as rows of the page."""
+"""Why lanes diverged or broke, in words: under the list of lanes, and as rows of the page."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -17,7 +17,7 @@ def diagnoses_text(facts: Facts, *, width: int) -> str:
     """
     groups = together(facts.findings)
     parts = [_paragraph(facts, found, lanes, width) for found, lanes in groups]
-    return "\n".join(["why they diverged", "", *parts]) if parts else ""
+    return "\n".join(["why lanes diverged or broke", "", *parts]) if parts else ""
 
 
 def _paragraph(facts: Facts, found: LaneFinding, lanes: Sequence[int], width: int) -> str:

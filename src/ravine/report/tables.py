@@ -57,7 +57,7 @@ def lanes_table(record: Record) -> Table:
 
 
 def lanes_text(record: Record, *, width: int = WIDTH) -> str:
-    """Every lane as plain text, and why those diverged that did."""
+    """Every lane as plain text, and why those diverged or broke that did."""
     causes = diagnoses_text(read_facts(record), width=width)
     return "\n".join([rendered(lanes_table(record), width), causes] if causes else [rendered(lanes_table(record), width)])
 

@@ -201,8 +201,13 @@ def normalised_layer(width):
     return [nn.Linear(width, 16, bias=False), nn.BatchNorm1d(16), nn.ReLU()]
 
 
+def shifted(inputs):
+    """As a sensor gives them: far from 0, and with a small spread."""
+    return 3 + 0.3 * inputs
+
+
 def stale_batchnorm(*, is_broken):
-    """Averaged weights are evaluated with the statistics of the model that they began as; inputs vary little."""
+    """Averaged weights are evaluated with the statistics of the model that they began as, on inputs far from 0."""
     model = started(lambda: nn.Sequential(*[layer for width in (6, 16, 16) for layer in normalised_layer(width)], nn.Linear(16, 4)))
     average = copy.deepcopy(model)
     optimizer = torch.optim.Adam(model.parameters(), lr=2e-2)
@@ -210,7 +215,7 @@ def stale_batchnorm(*, is_broken):
     with ravine.watch(model, optimizer) as watch:
         for step, (inputs, labels) in enumerate(batches()):
             optimizer.zero_grad()
-            loss = functional.cross_entropy(model(1 + 0.01 * inputs), labels)
+            loss = functional.cross_entropy(model(shifted(inputs)), labels)
             loss.backward()
             optimizer.step()
             with torch.no_grad():
@@ -223,7 +228,7 @@ def stale_batchnorm(*, is_broken):
             if step % 8 == 7:
                 average.eval()
                 with torch.no_grad():
-                    watch.validation(loss=functional.cross_entropy(average(1 + 0.01 * inputs_v), labels_v))
+                    watch.validation(model=average, loss=functional.cross_entropy(average(shifted(inputs_v)), labels_v))
     return watch.findings
 
 
@@ -267,7 +272,7 @@ class Encoder(nn.Module):
     def __init__(self):
         super().__init__()
         self.table, self.head = nn.Linear(1, 32), nn.Linear(32, 4)
-        layers = [nn.TransformerEncoderLayer(32, 4, 64, dropout=0.0, batch_first=True) for _ in range(6)]
+        layers = [nn.TransformerEncoderLayer(32, 4, 64, dropout=0.0, batch_first=True) for _ in range(12)]
         self.layers = nn.Sequential(*layers)
 
     def forward(self, x):
@@ -276,8 +281,8 @@ class Encoder(nn.Module):
 
 def post_norm_without_warm_up(*, is_broken):
     model = started(Encoder)
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
-    warm_up, steps = 0 if is_broken else 40, 8 * 20
+    optimizer = torch.optim.Adam(model.parameters(), lr=6e-3)
+    warm_up, steps = 0 if is_broken else 80, 8 * 20
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: min((step + 1) / (warm_up + 1), 1 - step / (steps + 1)))
     with ravine.watch(model, optimizer) as watch:
         for inputs, labels in batches(epochs=20):

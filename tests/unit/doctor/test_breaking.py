@@ -23,8 +23,14 @@ def test_witnesses_stand_at_both_ends():
 
 
 def test_a_gradient_that_is_not_finite_is_seen():
-    assert not is_broken(list(with_gradients(1, 1, 1, 1).parameters()))
-    assert is_broken(list(with_gradients(1, float("inf"), 1, 1).parameters()))
+    made = with_gradients(1, float("inf"), 1, 1)
+    first, last = witnesses(list(made.parameters()))
+    assert is_broken([first, last])
+    first.grad = None
+    assert not is_broken([first, last])
+    last.grad[0] = float("nan")
+    assert is_broken([first, last])
+    assert is_broken([last])
     assert not is_broken(list(model().parameters()))
 
 

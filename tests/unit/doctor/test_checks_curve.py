@@ -47,6 +47,31 @@ def test_a_spike_that_undoes_the_fall_is_a_warning_and_a_small_one_a_remark():
     assert said(low) == [("information", "the loss spikes")]
 
 
+@pytest.mark.parametrize(
+    ("steps", "severity"),
+    [(slice(150, 151), "information"), (slice(150, 153), "warning"), (slice(198, 200), "information")],
+    ids=["one step", "three steps", "nobody knows yet"],
+)
+def test_a_hard_batch_is_a_remark_and_a_loss_that_stays_up_a_warning(steps, severity):
+    spiky = trajectory(2.0 * np.exp(-np.arange(STEPS) / 15) + 0.5 + 0.01 * np.random.default_rng(0).normal(size=STEPS))
+    spiky.losses[steps] = 1.2
+    assert said(spiky) == [(severity, "the loss spikes")]
+
+
+@pytest.mark.parametrize("digits", [2, 3, 4, 9])
+def test_a_flat_curve_has_no_spikes_however_it_is_rounded(digits):
+    flat = np.full(STEPS, round(2.3026, digits))
+    flat[[100, 150]] += 10.0**-digits
+    assert [title for _, title in said(trajectory(flat))] == ["the loss stays flat and high"]
+
+
+def test_a_spike_of_a_flat_curve_is_measured_by_the_loss_itself():
+    small, large = (np.full(STEPS, 2.303) + 0.001 * np.random.default_rng(0).normal(size=STEPS) for _ in range(2))
+    small[150], large[150] = 2.4, 6.0
+    assert said(trajectory(small))[1:] == [("information", "the loss spikes")]
+    assert said(trajectory(large))[1:] == [("warning", "the loss spikes")]
+
+
 def test_evaluations_of_fixed_rows_that_swing():
     assert said(trajectory(train=np.where(np.arange(len(MARKS)) % 2, 2.0, 1.0))) == [("warning", "the loss oscillates")]
 

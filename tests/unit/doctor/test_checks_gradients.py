@@ -108,8 +108,27 @@ def test_without_matrices_the_updates_are_unknown():
     ],
 )
 def test_dead_and_saturated_units(dead, saturated, expected):
-    outcome = checks.units(reading([Unit("1 (ReLU), relu", "relu", 20, dead, saturated)]))
+    outcome = checks.units(reading([Unit("1 (ReLU), relu", "relu", 40, dead, saturated)]))
     assert said(outcome) == expected
+
+
+@pytest.mark.parametrize(
+    ("count", "dead", "always_on", "layers", "expected"),
+    [
+        (8, 0.25, 0.25, 1, []),
+        (16, 0.75, 0.25, 30, []),
+        (16, 0.75, 0.25, 1, []),
+        (16, 0.5, 0.0, 1, ["units are dead on every input"]),
+        (64, 0.5, 0.0, 30, ["units are dead on every input"]),
+        (64, 0.5, 0.5, 30, []),
+        (4, 1.0, 0.0, 30, ["units are dead on every input"]),
+    ],
+    ids=["few", "gates of a deep model", "gates", "narrow", "wide", "inputs that hardly vary", "nothing comes through"],
+)
+def test_units_are_dead_by_chance_where_as_many_are_always_on(count, dead, always_on, layers, expected):
+    others = [Unit(f"{place}, relu", "relu", 16, 0.0, 0.0) for place in range(1, layers)]
+    outcome = checks.units(reading([Unit("0, relu", "relu", count, dead, 0.0, always_on), *others]))
+    assert [finding.title for finding in outcome.findings] == expected
 
 
 def test_one_unit_alone_is_no_layer():

@@ -72,7 +72,7 @@ def test_an_operation_at_its_edge_counts_only_while_the_weights_are_sound(growth
     assert found.rung == rung
 
 
-@pytest.mark.parametrize(("dead", "rung"), [(("1 (ReLU)", 0.9), "dead units"), (("1 (ReLU)", 0.1), "curve")])
+@pytest.mark.parametrize(("dead", "rung"), [(("1 (ReLU)", 0.9), "dead units"), (("", 0.0), "curve")])
 def test_a_stuck_lane_is_dead_or_stands_still(dead, rung):
     stuck = lane(reason="silently: its loss stayed within 1 % of that of a constant output", at=72)
     found = explain(Known(stuck, 0.1, has_run=False), seen(place="", step=None, dead=dead))

@@ -66,37 +66,6 @@ def test_norms_that_decay_are_for_information():
     assert titles(log(decayed=("a.bias",))) == []
 
 
-def test_a_rate_that_decays_to_nothing():
-    steps = range(0, 600, 10)
-    assert "the rate decays to nothing" in titles(log(rates=[(step, 0.1 * 0.9**step) for step in steps]))
-    cosine = [(step, 0.05 * (1 + np.cos(np.pi * step / 600))) for step in steps]
-    assert titles(log(rates=cosine)) == []
-
-
-class Schedule:
-    def __init__(self, last_epoch):
-        self.last_epoch = last_epoch
-
-
-@pytest.mark.parametrize(
-    ("last_epoch", "peak", "is_whole", "is_found"),
-    [(6, 1.0, True, True), (600, 1.0, True, False), (6, 0.1, True, False), (6, 1.0, False, False)],
-)
-def test_a_rate_that_never_leaves_its_warm_up(last_epoch, peak, is_whole, is_found):
-    run = log(rates=[(step, 1e-4 * (step + 1)) for step in range(0, 600, 10)], schedule=Schedule(last_epoch), peak=peak)
-    assert ("the rate never leaves its warm-up" in titles(run, is_whole=is_whole)) is is_found
-
-
-def test_a_loss_that_blows_up():
-    losses = np.linspace(2.0, 1.0, 600)
-    high = losses.copy()
-    high[300:] = 50.0
-    assert "the rate is too high" in titles(log(losses=high.tolist()))
-    hard = losses.copy()
-    hard[300] = 30.0
-    assert "the rate is too high" not in titles(log(losses=hard.tolist()))
-
-
 @pytest.mark.parametrize(("values", "is_found"), [((2.5, 2.4, 2.5, 2.6), True), ((2.5, 1.0, 2.5, 2.6), False), ((2.5, 2.4), False)])
 def test_validation_that_does_not_follow(values, is_found):
     run = log(

@@ -41,6 +41,19 @@ def test_a_spike_is_found_at_its_step_and_noise_is_none():
     assert curves.spikes(calm).tolist() == [150]
 
 
+@pytest.mark.parametrize("count", [0, 1, 20, 21, 128, 129, 200])
+def test_spikes_of_the_first_steps_are_those_of_one_step_after_the_other(count):
+    losses = 1.0 + 0.05 * noise(count, seed=1)
+    losses[[place for place in (19, 20, 30, 110, 127, 128, 140) if place < count]] *= 2.5
+    expected = []
+    for step in range(20, count):
+        far, near = losses[max(0, step - 128) : step], losses[max(0, step - 100) : step]
+        if losses[step] >= 2.0 * near.mean() or losses[step] > far.mean() + max(6.0 * far.std(), 0.01 * far.mean()):
+            expected.append(step)
+    assert curves.spikes(losses).tolist() == expected
+    assert len(expected) >= sum(place < count for place in (20, 30, 110, 128))
+
+
 def test_how_far_a_curve_falls():
     assert curves.fall(np.linspace(2.0, 1.0, 100)) == pytest.approx(0.46, abs=0.02)
     assert curves.fall(np.full(10, 2.0)) == 0.0

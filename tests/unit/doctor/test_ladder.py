@@ -1,5 +1,8 @@
 """The ladder: its order, where it stops, and that what cannot be measured is said."""
 
+from types import SimpleNamespace
+
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -7,6 +10,7 @@ from torch import nn
 from doctor_tasks import blobs, healthy, network
 from ravine.doctor import Settings, checks_loss, examine, ladder
 from ravine.doctor.outcome import judged
+from ravine.doctor.short_run import Trajectory
 from ravine.records.findings import RUNGS, Finding
 
 
@@ -59,6 +63,20 @@ def test_what_is_only_the_echo_of_a_batch_that_is_not_learnt_is_no_finding_of_it
     assert [finding.rung for finding in alone] == ["input-independent baseline"]
     assert [finding.rung for finding in echoed] == ["overfit one batch"]
     assert echoed.rung("input-independent baseline").verdict == "unknown"
+
+
+@pytest.mark.parametrize(("last", "verdict"), [(0.1, "pass"), (3.0, "fail")])
+def test_a_loss_that_begins_too_high_is_a_fault_only_where_training_does_not_make_up_for_it(climb, last, verdict):
+    def initial(climb):
+        finding = Finding("error", "initial loss", checks_loss.TOO_HIGH, "m", "", "", "", "r")
+        return judged("initial loss", "m", [finding])
+
+    def trained(climb):
+        losses, rows = np.linspace(6.0, last, 100), np.empty((0, 0))
+        climb.__dict__["run"] = SimpleNamespace(trajectory=Trajectory((), {}, losses, rows, rows, 0.1))
+        return judged("gradients", "well")
+
+    assert climb(initial_loss=initial, gradients=trained).rung("initial loss").verdict == verdict
 
 
 def test_a_finding_that_stops_nothing_skips_nothing(climb):

@@ -107,10 +107,9 @@ def test_a_second_forward_leaves_the_model_as_it_was():
 
 
 def test_what_a_model_was_given():
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        given = Given.of((torch.ones(7, 3),), {}, "cpu")
-    assert (given.dtype, given.rows) == (torch.bfloat16, 7)
-    assert Given.of((), {}, "cpu").rows is None
+    calls = [((torch.ones(7, 3),), {}), ((3, {"x": torch.ones(7, 3)}), {}), ((), {"scale": torch.tensor(1.0), "x": torch.ones(7)})]
+    assert [Given(args, kwargs, "cpu", None).rows for args, kwargs in calls] == [7, 7, 7]
+    assert Given((), {}, "cpu", None).rows is None
 
 
 def flats(*dead):

@@ -8,7 +8,7 @@ from watched_loops import log
 
 
 def flats(rows, dead):
-    return Flats("f", "relu", rows, {1: torch.tensor(dead)}, {1: torch.zeros(len(dead), dtype=torch.bool)})
+    return Flats("f", "relu", rows, {1: torch.tensor(dead)}, {1: ~torch.tensor(dead)})
 
 
 def test_units_are_judged_on_enough_rows():

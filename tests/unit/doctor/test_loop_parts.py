@@ -16,7 +16,9 @@ def test_parameters_that_no_optimizer_has():
     assert list(params) == ["0.weight", "0.bias", "1.weight", "1.bias"]
     assert log.strangers == ("0.weight", "0.bias")
     made[0].requires_grad_(False)
-    assert loop_parts.begun(made, [torch.optim.SGD(made[1].parameters(), lr=0.1)])[1].strangers == ()
+    own = torch.optim.SGD(made[1].parameters(), lr=0.1)
+    assert loop_parts.begun(made, [own])[1].strangers == ()
+    assert [id(p) for p in loop_parts.stepped(params, own)] == [id(made[1].weight), id(made[1].bias)]
 
 
 def test_biases_that_decay_with_matrices():
@@ -51,6 +53,14 @@ def test_closures():
     assert loop_parts.has_closure((None,), {"closure": lambda: 1})
     assert not loop_parts.has_closure((None,), {})
     assert not loop_parts.has_closure((None, None), {"closure": None})
+
+
+def test_gradients_that_are_not_those_of_the_step():
+    optimizer = torch.optim.SGD(model().parameters(), lr=0.1)
+    assert loop_parts.are_final(optimizer, (optimizer,), {})
+    assert not loop_parts.are_final(optimizer, (optimizer, lambda: 1), {})
+    optimizer.grad_scale = torch.tensor(2.0)
+    assert not loop_parts.are_final(optimizer, (optimizer,), {})
 
 
 def test_one_process_writes_and_averages_with_itself():

@@ -20,7 +20,14 @@ def test_units_that_are_zero_on_every_row_are_dead_however_they_are_written(func
     x = torch.randn(20, 8)
     x[:, :2] = -1.0
     (unit,) = seen(function, x).units
-    assert (unit.function, unit.count, unit.dead) == ("relu", 8, 0.25)
+    assert (unit.function, unit.count, unit.dead, unit.always_on) == ("relu", 8, 0.25, 0.0)
+
+
+def test_units_that_are_zero_on_no_row_are_counted_beside_those_that_are_dead():
+    x = torch.randn(20, 8)
+    x[:, :2], x[:, 2:5] = -1.0, 1.0
+    (unit,) = seen(torch.relu, x).units
+    assert (unit.dead, unit.always_on) == (0.25, 0.375)
 
 
 def test_channels_of_pictures_and_features_of_sequences_are_units():

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from ravine.doctor.probe import probe, untouched
+from ravine.doctor.probe import COLUMNS, activation, probe, untouched
 
 
 class Loss(nn.Module):
@@ -96,6 +96,16 @@ def test_activations_come_in_the_order_of_the_forward():
 class Root(nn.Module):
     def forward(self, x):
         return torch.sqrt(x * 0.0)
+
+
+@pytest.mark.parametrize("shape", [(6, 4), (6, 3, COLUMNS), (6,), (1, 4), (0, 4)], ids=str)
+def test_the_variance_over_rows_is_that_of_evenly_spread_columns(shape):
+    # Feature k of the last dimension has a variance of its own.
+    values = torch.randn(shape, generator=torch.Generator().manual_seed(0)) * torch.linspace(1.0, 2.0, shape[-1])
+    found = activation("a", nn.Linear(2, 2), values)
+    expected = float(values.var(dim=0, correction=0).mean()) if shape[0] > 1 else 0.0
+    assert found.variance == pytest.approx(expected, rel=0.1 if len(shape) > 2 else 1e-5)
+    assert found.mean_abs == pytest.approx(float(values.abs().mean()) if values.numel() else 0.0)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ravine.doctor.sampling import SLICE, Sample, norm, relative, spread, weight_of_rows
+from ravine.doctor.sampling import SLICE, Sample, changes, norm, spread, weight_of_rows
 
 
 def model():
@@ -96,8 +96,7 @@ def test_a_long_tensor_is_sampled_evenly():
     long = torch.arange(4.0 * SLICE)
     assert SLICE * 0.5 < len(spread(long)) <= SLICE
     assert float(spread(long).mean() / long.mean()) == pytest.approx(1.0, rel=1e-3)
-    short = torch.ones(2, 3)
-    assert spread(short).data_ptr() != short.data_ptr()
+    assert spread(torch.ones(2, 3)).shape == (2, 3)
 
 
 def test_norms_do_not_overflow_in_half_precision():
@@ -105,5 +104,6 @@ def test_norms_do_not_overflow_in_half_precision():
     assert float(norm(torch.sparse_coo_tensor([[0, 3]], [3.0, 4.0], (9,), check_invariants=True))) == pytest.approx(5.0)
 
 
-def test_relative_changes():
-    assert float(relative([torch.ones(4)], [torch.full((4,), 1.5)])[0]) == pytest.approx(0.5)
+def test_changes():
+    assert float(changes([torch.ones(4)], [torch.full((4,), 1.5)])[0]) == pytest.approx(1.0)
+    assert changes([], []) == []

@@ -24,6 +24,13 @@ def test_losses_and_evaluations_of_every_lane_come_back():
     assert trials.best(curves)[0] == min(values["loss"][0] for values in curves.evaluations.values())
 
 
+def test_nothing_is_compiled_for_a_training_that_is_short(monkeypatch):
+    chosen, calibrate = [], Fleet.calibrate
+    monkeypatch.setattr(Fleet, "calibrate", lambda self, *given, **named: chosen.append(calibrate(self, *given, **named)) or chosen[-1])
+    trials.train(Fleet(healthy()), trials.lanes_of("adam", [1e-2], [0]), 4)
+    assert {trial.mode: trial.why_not for trial in chosen[0].trials}["compiled"] == trials.TOO_SHORT["compiled"]
+
+
 def test_it_ends_as_soon_as_it_may():
     task, seen = healthy(), []
 

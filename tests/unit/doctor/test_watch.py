@@ -222,11 +222,32 @@ def test_a_backward_pass_that_breaks_is_placed():
     assert watch.findings[0].where == "the gradient of 0.bias, on the way back from the loss, step 1"
 
 
+def test_each_optimizer_is_kept_from_a_step_that_is_not_finite():
+    model = started(lambda: nn.ModuleList([nn.Linear(6, 2), nn.Linear(6, 2), nn.Linear(6, 2)]))
+    optimizers = [torch.optim.SGD(part.parameters(), lr=0.1) for part in model]
+    with ravine.watch(model, optimizers) as watch:
+        for step in range(3):
+            for place, (part, optimizer) in enumerate(zip(model, optimizers, strict=True)):
+                out = part(torch.ones(4, 6))
+                loss = (Slope.apply(out) if (step, place) == (2, 1) else out).mean()
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+            watch.step(loss)
+    assert watch.findings[0].where == "the gradient of 1.bias, on the way back from the loss, step 3"
+
+
 def test_a_healthy_run_has_nothing_above_information():
     watch = trained(started(), steps=260)
     assert [finding for finding in watch.findings if finding.severity != "information"] == []
     assert {rung.rung for rung in watch.diagnosis.rungs} >= {"gradients", "update-to-weight", "dead units", "curve"}
     assert watch.diagnosis.rung("dead units").verdict == "pass"
+
+
+def test_which_loss_is_trained_is_asked_at_the_first_looks_only():
+    watch = trained(started(), steps=24, every=1)
+    assert [look.measured.weight is not None for look in watch._log.looks] == [True] * 20 + [False] * 4
+    assert watch._log.classes == 4
 
 
 def test_findings_are_told_as_they_arise():

@@ -1,3 +1,4 @@
+import gc
 import importlib.util
 import warnings
 
@@ -72,3 +73,41 @@ def test_no_bit_changes_and_nothing_is_left(trained):
     (_, watched), (_, alone) = trained["healthy"], trained["alone"]
     assert all(torch.equal(p, q) for p, q in zip(watched.parameters(), alone.parameters(), strict=True))
     assert not any(part._forward_hooks or part._forward_pre_hooks for part in watched.modules())
+
+
+def hooks(model):
+    return sum(len(part._forward_hooks) + len(part._forward_pre_hooks) for part in model.modules())
+
+
+def forgotten(callback, model, optimizer):
+    del callback
+    gc.collect()
+
+
+def closed(callback, model, optimizer):
+    callback.close()
+    assert callback.diagnosis.task["steps"] == 1
+
+
+def begun_anew(callback, model, optimizer):
+    before = hooks(model)
+    callback.on_train_begin(None, None, None, model=model, optimizer=optimizer)
+    assert hooks(model) == before
+    callback.on_train_end(None, None, None)
+
+
+@pytest.mark.parametrize("afterwards", [forgotten, closed, begun_anew])
+def test_nothing_is_left_of_a_training_that_raised(trained, afterwards):
+    from ravine.integrations.transformers import Watch
+
+    model = Net()
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    made = [Watch(every=1)]
+    made[0].on_train_begin(None, None, None, model=model, optimizer=optimizer)
+    model(*blobs(8))["loss"].backward()
+    optimizer.step()
+    made[0].on_step_end(None, None, None)
+    assert hooks(model) > 1
+    afterwards(made.pop(), model, optimizer)
+    assert hooks(model) == 0
+    assert not optimizer._optimizer_step_pre_hooks

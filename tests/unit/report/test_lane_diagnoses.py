@@ -54,7 +54,7 @@ def test_a_record_without_any_is_shown_as_before(tmp_path):
     path = tmp_path / "r.ravine"
     write(path)
     with open_record(path) as found:
-        assert "why they diverged" not in lanes_text(found)
+        assert "why lanes diverged" not in lanes_text(found)
         assert summary(found)["findings"] == []
         assert "Why: one lane" not in page(found)
 

@@ -1,0 +1,76 @@
+"""What a higher rung says of a lower one's finding: that it is an echo of another fault, or that it has cost next to nothing."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from ravine.doctor.checks_curve import FLAT
+from ravine.doctor.checks_loss import INDEPENDENT, NO_INPUT, OVERFIT, TOO_HIGH
+from ravine.doctor.checks_rate import TOO_LOW
+from ravine.doctor.outcome import Outcome, judged, unknown
+
+THOUSAND, STEADY = 1000, 0.1
+"""Steps of a small training, and the share of the loss that they must take off."""
+
+
+def without_echoes(outcomes: Sequence[Outcome], stops: Mapping[str, str]) -> list[Outcome]:
+    """A model that cannot learn one batch learns nothing from its inputs either: that is the same fault once more.
+
+    Args:
+        outcomes: of all rungs.
+        stops: rung -> why the rungs above it mean nothing.
+    """
+    if OVERFIT not in stops:
+        return list(outcomes)
+    return [
+        unknown(outcome.rung.rung, f"{outcome.rung.measured}; {stops[OVERFIT]}")
+        if outcome.rung.rung == INDEPENDENT and outcome.rung.verdict == "fail" and _titles(outcome) == [NO_INPUT]
+        else outcome
+        for outcome in outcomes
+    ]
+
+
+def without_overcome_starts(outcomes: Sequence[Outcome], reached: float | None, baseline: float | None) -> list[Outcome]:
+    """A loss that begins too high is told and no fault, where the short training came below what any constant output loses.
+
+    The loss of large first outputs is that of any random answers, right data or wrong; training says which it is. Published
+    architectures begin so where their heads were made for other numbers of classes.
+
+    Args:
+        outcomes: of all rungs.
+        reached: loss at the end of the short training; None if there was none, or it broke.
+        baseline: loss of the best constant output; None if it is not known.
+    """
+    if reached is None or baseline is None or not reached < (1 - FLAT) * baseline:
+        return list(outcomes)
+    beside = f"; the short training came to {reached:.4g}, below the {baseline:.4g} of a constant output"
+    return [_told(outcome, TOO_HIGH, beside) if TOO_HIGH in _titles(outcome) else outcome for outcome in outcomes]
+
+
+def without_slow_descents(outcomes: Sequence[Outcome], fallen: float | None, steps: int) -> list[Outcome]:
+    """A rate far below the first descent is told and no fault, where a thousand steps at it take off a tenth of the loss or more.
+
+    Args:
+        outcomes: of all rungs.
+        fallen: share by which the loss fell in the short training, at that rate; None if there was none, or it broke.
+        steps: of the short training.
+    """
+    if fallen is None or not fallen * THOUSAND / steps >= STEADY:
+        return list(outcomes)
+    beside = f"; in {steps} steps at it the loss fell by {fallen:.0%}"
+    return [
+        _told(outcome, TOO_LOW, beside) if TOO_LOW in _titles(outcome) and outcome.rung.verdict == "warn" else outcome
+        for outcome in outcomes
+    ]
+
+
+def _told(outcome: Outcome, title: str, beside: str) -> Outcome:
+    """The same as information, with what speaks for it."""
+    findings = [
+        replace(found, severity="information", measured=f"{found.measured}{beside}") if found.title == title else found
+        for found in outcome.findings
+    ]
+    return judged(outcome.rung.rung, f"{outcome.rung.measured}{beside}", findings, stops=outcome.stops)
+
+
+def _titles(outcome: Outcome) -> list[str]:
+    return [finding.title for finding in outcome.findings]

@@ -1,0 +1,70 @@
+"""Findings in the light of what rungs above them measured."""
+
+import pytest
+
+from ravine.doctor import checks_loss
+from ravine.doctor.hindsight import without_echoes, without_overcome_starts, without_slow_descents
+from ravine.doctor.outcome import judged
+from ravine.records.findings import Finding
+
+
+def outcome(rung, title, severity="error"):
+    return judged(rung, "m", [Finding(severity, rung, title, "m", "", "", "", "r")])
+
+
+SICK = [
+    outcome(checks_loss.INITIAL, checks_loss.TOO_HIGH),
+    outcome(checks_loss.INDEPENDENT, checks_loss.NO_INPUT),
+    outcome(checks_loss.OVERFIT, "not even one batch can be learnt"),
+]
+
+
+def verdicts(outcomes):
+    return [one.rung.verdict for one in outcomes]
+
+
+def test_what_does_not_learn_one_batch_says_nothing_of_its_inputs():
+    assert verdicts(without_echoes(SICK, {checks_loss.OVERFIT: "no"})) == ["fail", "unknown", "fail"]
+    assert verdicts(without_echoes(SICK, {})) == ["fail"] * 3
+    leak = outcome(checks_loss.INDEPENDENT, "rows of a batch see each other")
+    assert verdicts(without_echoes([leak], {checks_loss.OVERFIT: "no"})) == ["fail"]
+
+
+@pytest.mark.parametrize(
+    ("reached", "baseline", "expected"),
+    [
+        (0.7, 1.386, "pass"),
+        (1.38, 1.386, "fail"),
+        (3.4, 1.386, "fail"),
+        (None, 1.386, "fail"),
+        (0.7, None, "fail"),
+        (float("nan"), 1.0, "fail"),
+    ],
+)
+def test_a_high_start_is_told_and_no_fault_where_training_made_up_for_it(reached, baseline, expected):
+    first, *rest = without_overcome_starts(SICK, reached, baseline)
+    assert first.rung.verdict == expected
+    assert ("below the 1.386 of a constant output" in first.findings[0].measured) == (expected == "pass")
+    assert rest == SICK[1:]
+
+
+def test_a_start_that_is_too_low_stays_what_it_is():
+    low = outcome(checks_loss.INITIAL, "the loss begins too low", "warning")
+    assert without_overcome_starts([low], 0.1, 1.386) == [low]
+
+
+@pytest.mark.parametrize(
+    ("severity", "fallen", "steps", "expected"),
+    [
+        ("warning", 0.05, 200, "pass"),
+        ("warning", 0.01, 200, "warn"),
+        ("warning", 0.01, 50, "pass"),
+        ("warning", None, 0, "warn"),
+        ("error", 0.05, 200, "fail"),
+    ],
+)
+def test_a_rate_below_the_first_descent_is_told_and_no_fault_where_the_loss_falls_steadily(severity, fallen, steps, expected):
+    low = outcome("rate", "the rate is too low", severity)
+    (found,) = without_slow_descents([low], fallen, steps)
+    assert found.rung.verdict == expected
+    assert ("in 200 steps at it the loss fell by 5%" in found.findings[0].measured) == (expected == "pass" and steps == 200)

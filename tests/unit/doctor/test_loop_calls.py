@@ -1,0 +1,61 @@
+import torch
+from torch import nn
+
+from ravine.doctor.loop_calls import Calls
+
+
+def model():
+    return nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2))
+
+
+def test_the_last_call_is_remembered_with_its_casts():
+    made = model()
+    calls = Calls(made, None, "cpu")
+    calls.attend([""])
+    made(torch.ones(2, 3))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        made(torch.ones(7, 3))
+    [(module, given)] = calls.last()
+    assert module is made
+    assert (given.rows, given.dtype, given.device) == (7, torch.bfloat16, "cpu")
+
+
+def test_modules_that_are_called_one_by_one_are_remembered_in_order():
+    made = model()
+    calls = Calls(made, None, "cpu")
+    calls.attend([""])
+    calls.attend(["0", "1"])
+    made(torch.ones(5, 3))
+    assert calls.names == ["0", "1"]
+    assert [(module, given.args[0].shape) for module, given in calls.last()] == [(made[0], (5, 3)), (made[1], (5, 4))]
+    # The root, which was attended first, is no more.
+    assert not made._forward_pre_hooks
+
+
+def test_evaluation_is_not_remembered():
+    made = model()
+    calls = Calls(made, None, "cpu")
+    calls.attend([""])
+    with torch.no_grad():
+        made(torch.ones(5, 3))
+    assert calls.last() == []
+
+
+def test_the_users_own_module_stands_for_a_compiled_one():
+    made = model()
+    compiled = torch.compile(made, backend="eager")
+    calls = Calls(compiled, made, "cpu")
+    calls.attend([""])
+    compiled.get_submodule("")._forward_pre_hooks.copy().popitem()[1](compiled, (torch.ones(4, 3),), {})
+    assert [module for module, _ in calls.last()] == [made]
+
+
+def test_nothing_is_left():
+    made = model()
+    calls = Calls(made, None, "cpu")
+    calls.attend([""])
+    made(torch.ones(5, 3))
+    calls.close()
+    calls.close()
+    assert calls.last() == []
+    assert not made._forward_pre_hooks
