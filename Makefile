@@ -23,7 +23,7 @@ export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup oracles race test test-all lint format types docs cli-pages models-page optimisers-table schedules-page parity-page golden-page power-page bench wheel all clean
+.PHONY: help setup oracles race test test-all lint format types docs cli-pages models-page optimisers-table schedules-page parity-page golden-page power-page gallery bench wheel all clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -79,6 +79,9 @@ models-page: $(READY) ## write docs/models.md anew from the conformance table
 
 golden-page: $(READY) ## measure the golden checks and write docs/golden.md anew
 	$(BIN)/python docs/write_golden.py
+
+gallery: $(READY) ## draw docs/figures.md and its pictures anew (minutes)
+	$(BIN)/python docs/write_gallery.py
 
 power-page: $(READY) ## simulate docs/power.md and its figure anew (minutes)
 	$(BIN)/python docs/write_power.py

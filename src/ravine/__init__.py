@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ravine._version import __version__
 
 if TYPE_CHECKING:
-    from ravine import optim, schedules
+    from ravine import lessons, optim, schedules, surfaces
     from ravine._api import Result, open_record, race
     from ravine._diagnose import diagnose, range_test
     from ravine._studies import Studies, studies
@@ -22,6 +22,7 @@ _WHERE = {
     "Studies": ("ravine._studies", "Studies"),
     "Task": ("ravine.tasks", "Task"),
     "diagnose": ("ravine._diagnose", "diagnose"),
+    "lessons": ("ravine.lessons", None),
     "metrics": ("ravine.tasks.metrics", None),
     "open_record": ("ravine._api", "open_record"),
     "optim": ("ravine.optim", None),
@@ -29,6 +30,7 @@ _WHERE = {
     "range_test": ("ravine._diagnose", "range_test"),
     "schedules": ("ravine.schedules", None),
     "studies": ("ravine._studies", "studies"),
+    "surfaces": ("ravine.surfaces", None),
     "train": ("ravine._train", "train"),
     "watch": ("ravine.doctor.watch", "Watch"),
 }
@@ -39,6 +41,7 @@ __all__ = [
     "Task",
     "__version__",
     "diagnose",
+    "lessons",
     "metrics",
     "open_record",
     "optim",
@@ -46,6 +49,7 @@ __all__ = [
     "range_test",
     "schedules",
     "studies",
+    "surfaces",
     "train",
     "watch",
 ]

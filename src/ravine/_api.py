@@ -195,17 +195,18 @@ def race(
         [1, 2]
     """
     from ravine.race.plan import make_plan
-    from ravine.race.running import run_race
+    from ravine.race.running import find_device, run_race
     from ravine.tasks import load
 
-    existing = _existing(out, force=force, resume=resume)
+    # The device before Ray, which takes seconds to begin.
+    existing, chosen = _existing(out, force=force, resume=resume), find_device(_device(device, ray))
     aims: dict[str, Any] = {"lrs": lrs, "shared_lr": shared_lr, "exhaustive": exhaustive, "target": target}
     aims |= {"tune": tune, "configurations": configurations, "budget": budget, "budget_gradients": budget_gradients}
     aims |= {"optimizers": optimizers, "schedule": schedule, "steps": steps, "epochs": epochs, "race_seed": race_seed}
     plan = make_plan(load(task) if isinstance(task, str) else task, seeds=seeds, min_seeds=min_seeds, max_seeds=max_seeds, **aims)
     path = Path(out) if out is not None else Path(tempfile.mkdtemp(prefix="ravine-")) / "race.ravine"
     with _staff(ray, workers) as staff:
-        run_race(plan, path, device=_device(device, ray), workers=staff, existing=existing, observer=observer, snapshot_s=snapshot_s)
+        run_race(plan, path, device=chosen, workers=staff, existing=existing, observer=observer, snapshot_s=snapshot_s)
     return _diagnosed(path, plan.task)
 
 

@@ -66,9 +66,10 @@ def test_sql_examples_give_rows(page, record):
 def test_commands_shown_are_accepted(line):
     arguments = shlex.split(line)[1:]
     command = typer.main.get_command(app)
-    with command.make_context("ravine", list(arguments)) as context:
-        name, child, rest = command.resolve_command(context, arguments)
-        child.make_context(name, rest, parent=context)
+    context = command.make_context("ravine", list(arguments))
+    while arguments and hasattr(command, "commands"):
+        name, command, arguments = command.resolve_command(context, arguments)
+        context = command.make_context(name, list(arguments), parent=context)
 
 
 def test_there_are_examples_to_run():

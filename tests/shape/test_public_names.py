@@ -14,6 +14,7 @@ FROZEN = [
     "Task",
     "__version__",
     "diagnose",
+    "lessons",
     "metrics",
     "open_record",
     "optim",
@@ -21,6 +22,7 @@ FROZEN = [
     "range_test",
     "schedules",
     "studies",
+    "surfaces",
     "train",
     "watch",
 ]

@@ -13,7 +13,36 @@ SURFACE = {
         *("--seed", "--seeds", "--set", "--steps", "-o", "TASK"),
     ],
     "export": ["--help", "--out", "--to", "-o", "FILE.ravine"],
+    "figure": ["--help"],
+    "figure depth": [
+        *("--activations", "--dark", "--depth", "--force", "--help", "--initialisations", "--json", "--normalisations", "--out"),
+        *("--plain", "--residual", "--seed", "--seeds", "--width", "-o"),
+    ],
+    "figure internals": [
+        *("--dark", "--force", "--help", "--json", "--lr", "--optimizer", "--out", "--seed", "--steps", "-o", "TASK"),
+    ],
+    "figure loss-scaling": [
+        *("--after", "--dark", "--force", "--formats", "--gradients", "--help", "--json", "--out", "--scales", "--seed", "-o", "[TASK]"),
+    ],
+    "figure loss-shapes": [
+        *("--at", "--classes", "--dark", "--delta", "--force", "--gamma", "--help", "--json", "--losses", "--out", "--smoothing", "-o"),
+    ],
+    "figure memory": [
+        *("--batch-size", "--bits", "--dark", "--force", "--help", "--json", "--optimizers", "--out", "--params", "--precision"),
+        *("--shards", "--weights", "--zero", "-o", "[TASK]"),
+    ],
+    "figure schedules": ["--dark", "--force", "--help", "--horizon", "--json", "--out", "--warmup", "-o", "[NAMES]"],
+    "figure time": [
+        *("--cells", "--clip", "--dark", "--force", "--gains", "--help", "--json", "--no-clip", "--out", "--seed", "--seeds"),
+        *("--steps", "--width", "-o"),
+    ],
     "generate": ["--help", "--prompt", "--seed", "--temperature", "--tokens", "--top-k", "--top-p", "DIR|FILE"],
+    "memory": [
+        *("--batch-size", "--bits", "--help", "--json", "--optimizer", "--params", "--precision", "--shards", "--weights", "--zero"),
+        "[TASK]",
+    ],
+    "lessons": ["--help"],
+    "lessons run": ["--all", "--force", "--full", "--help", "--json", "--out", "--quick", "-o", "NAME"],
     "optimizers": ["--help"],
     "race": [
         *(
@@ -65,6 +94,10 @@ SURFACE = {
     ],
     "schedules": ["--help"],
     "show": ["--compare", "--csv", "--help", "--json", "--lanes", "--profile", "--studies", "FILE.ravine"],
+    "surface": [
+        *("--dark", "--dimensions", "--domain", "--force", "--help", "--json", "--lr", "--noise", "--of", "--optimizers", "--out"),
+        *("--points", "--seed", "--span", "--start", "--steps", "--trajectory", "--tuned", "-o", "NAME|FORMULA|slice:TASK"),
+    ],
     "tasks": ["--help"],
     "train": [
         *(

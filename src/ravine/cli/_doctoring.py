@@ -82,7 +82,7 @@ def read_curve(curve: Path, columns: Sequence[str] | None, out: Path | None) -> 
             raise InputError(f"--columns {part}: must be ROLE=NAME. Write it like --columns loss=train_loss.", given=part)
         named[role.strip()] = name.strip()
     if out is not None:
-        from ravine.report.figures import checked
+        from ravine.report.drawing import checked
 
         checked(out)
     reading = diagnose_curve(curve, named)

@@ -164,6 +164,8 @@ def check_new(path: Path, *, force: bool, option: str = "another name with -o") 
         raise InputError(f"{path} is a folder; give the name of a file in it, such as {path / ('result' + path.suffix)}.", given=path)
     if not path.parent.is_dir():
         raise InputError(f"{path} cannot be written: the folder {path.parent} does not exist; create it, or give {option}.", given=path)
+    if not os.access(path.parent, os.W_OK):
+        raise InputError(f"{path} cannot be written: the folder {path.parent} is read-only; give {option}.", given=path)
     if os.path.lexists(path) and not force:
         raise InputError(f"{path} exists; give --force to replace it, or give {option}.", given=path)
 

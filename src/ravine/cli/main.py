@@ -20,7 +20,24 @@ from typer.core import TyperGroup
 from ravine._version import __version__
 from ravine.base._checks import unknown_name
 from ravine.base.errors import RavineError
-from ravine.cli import data, doctor, export, generate, listing, race, range_test, recipe, report, schedule, show, train
+from ravine.cli import (
+    data,
+    doctor,
+    export,
+    figure,
+    generate,
+    lessons,
+    listing,
+    memory,
+    race,
+    range_test,
+    recipe,
+    report,
+    schedule,
+    show,
+    surface,
+    train,
+)
 from ravine.cli._failures import UsageError, explain
 from ravine.cli._racing import Interrupted
 
@@ -40,7 +57,8 @@ class Commands(TyperGroup):
         """The command called `cmd_name`."""
         found = super().get_command(ctx, cmd_name)
         if found is None:
-            raise unknown_name("command", cmd_name, self.commands, do=f"See: {ctx.command_path} --help")
+            kind = "figure" if self.name == "figure" else "command"
+            raise unknown_name(kind, cmd_name, self.commands, do=f"See: {ctx.command_path} --help")
         return found
 
 
@@ -50,11 +68,19 @@ data_app.callback()(lambda: None)
 data_app.command()(data.get)
 for command in (race.race, show.show, report.report, recipe.recipe, train.train, generate.generate, doctor.doctor, range_test.range_test):
     app.command()(command)
-for other in (export.export, schedule.schedule):
+for other in (export.export, schedule.schedule, surface.surface, memory.memory):
     app.command()(other)
 for listed in (listing.tasks, listing.optimizers, listing.schedules):
     app.command()(listed)
 app.add_typer(data_app, name="data")
+figure_app = typer.Typer(cls=Commands, rich_markup_mode=None, help="Draw what is not about one race: each figure is a command.")
+for name, drawn in figure.COMMANDS.items():
+    figure_app.command(name)(drawn)
+app.add_typer(figure_app, name="figure")
+lessons_app = typer.Typer(cls=Commands, rich_markup_mode=None)
+lessons_app.callback(invoke_without_command=True)(lessons.list_lessons)
+lessons_app.command()(lessons.run)
+app.add_typer(lessons_app, name="lessons")
 
 
 def _version(value: bool) -> None:

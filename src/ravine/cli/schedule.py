@@ -51,7 +51,7 @@ def schedule(
     if lr is not None:
         number("--lr", lr, above=0, below=float("inf"), do="Leave it out to see multipliers.")
     count("--horizon", horizon, at_most=LONGEST, do="In Python a schedule takes any step at any horizon.")
-    made = create(name, horizon=horizon, warmup=_number_or_share(warmup), **_settings(settings or [], _listed(name)))
+    made = create(name, horizon=horizon, warmup=number_or_share(warmup), **_settings(settings or [], _listed(name)))
     view = view_schedule(made, horizon, lr)
     if plot is not None:
         schedule_figure(view, plot)
@@ -75,7 +75,8 @@ def _check(*, csv: bool, as_json: bool, plot: Path | None, force: bool) -> None:
         _files.check_new(plot, force=force, option="another --plot")
 
 
-def _number_or_share(text: str) -> int | float:
+def number_or_share(text: str) -> int | float:
+    """The text of --warmup: steps, or a share of the horizon."""
     from ravine.schedules.reading import plain_value
 
     value = plain_value(text)

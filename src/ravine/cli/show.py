@@ -76,7 +76,8 @@ def _check(files: list[Path], given: dict[str, bool]) -> None:
     if len(views) > 1 and views != ["--csv", "--lanes"]:
         raise InputError(f"{views[0]} and {views[1]} exclude each other: give one of them.")
     if given["--compare"] and len(files) != 2:
-        raise InputError(f"--compare takes two records, and {len(files)} given: ravine show --compare A.ravine B.ravine.", given=files)
+        number = "1 was" if len(files) == 1 else f"{len(files)} were"
+        raise InputError(f"--compare takes two records, and {number} given: ravine show --compare A.ravine B.ravine.", given=files)
     if given["--studies"] and len(files) < 2:
         raise InputError("--studies takes two records or more: ravine show --studies A.ravine A-2.ravine.", given=files)
     if given["--profile"] and len({file.resolve() for file in files}) < len(files):

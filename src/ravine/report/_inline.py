@@ -6,7 +6,7 @@ from html import escape
 from matplotlib.figure import Figure
 
 from ravine.report._styles import theme_named
-from ravine.report.figures import rendered
+from ravine.report.drawing import rendered
 
 _LIGHT, _DARK = theme_named("light"), theme_named("dark")
 LARGEST = 1.3

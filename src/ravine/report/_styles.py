@@ -93,6 +93,16 @@ def styles(names: Sequence[str], theme: Theme) -> dict[str, Style]:
     return {name: found[name] for name in names}
 
 
+def series(names: Sequence[str], theme: Theme) -> dict[str, Style]:
+    """Styles for what are no optimisers: colours, dashes and marks in their order, so that neighbours differ in all three."""
+    found = {}
+    for place, name in enumerate(names):
+        color = theme.colors[place % len(theme.colors)]
+        dash, mark = _DASHES[place % len(_DASHES)], _MARKS[place % len(_MARKS)]
+        found[name] = Style(theme.ink if color == "ink" else color, dash, mark)
+    return found
+
+
 def _slot(name: str) -> tuple[int, int]:
     # "adam#2" is adam entered again: adam's colour, another dash.
     base = name.partition("#")[0]

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from ravine.records.run_curves import CurveReading, Mark, RunCurve, Series
 from ravine.report._styles import Theme, theme_named
-from ravine.report.figures import blank, checked, dress, save
+from ravine.report.drawing import TICK, TITLE, blank, checked, dress, save, titled
 
 LOG_FROM = 20.0
 """Ratio of the largest to the least value from which the axis is logarithmic."""
@@ -39,8 +39,8 @@ def curve_figure(reading: CurveReading, path: str | os.PathLike[str] | None = No
     _draw(axes, reading.curve, look)
     for label in dict.fromkeys(mark.label for mark in reading.marks):
         _mark(axes, [mark for mark in reading.marks if mark.label == label], look)
-    axes.set_title(f"{reading.curve.name}: {_headline(reading)}", color=look.ink, fontsize=10, loc="left", wrap=True)
-    figure.legend(fontsize=8, frameon=False, labelcolor=look.ink, loc="outside lower left", ncols=2)
+    axes.set_title(f"{reading.curve.name}: {_headline(reading)}", color=look.ink, fontsize=TITLE, loc="left", wrap=True)
+    figure.legend(fontsize=TICK, frameon=False, labelcolor=look.ink, loc="outside lower left", ncols=2)
     if target is not None:
         save(figure, target)
     return figure
@@ -63,8 +63,7 @@ def _draw(axes: Axes, curve: RunCurve, look: Theme) -> None:
     edge = 0.03 * max(last - first, 1.0)
     # What is not finite has its place on the axis, too.
     axes.set_xlim(first - edge, last + edge)
-    axes.set_xlabel("step", color=look.ink, fontsize=9)
-    axes.set_ylabel("loss", color=look.ink, fontsize=9)
+    titled(axes, look, across="step", up="loss")
 
 
 def _broken(one: Series) -> tuple[np.ndarray, np.ndarray]:
@@ -99,6 +98,6 @@ def _name(axes: Axes, mark: Mark, look: Theme, *, is_right: bool) -> None:
         xytext=(-7 if is_right else 7, 6),
         textcoords="offset points",
         horizontalalignment="right" if is_right else "left",
-        fontsize=8,
+        fontsize=TICK,
         color=look.ink,
     )

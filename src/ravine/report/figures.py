@@ -1,6 +1,5 @@
 """The race as one figure: the loss against steps, beside the final value against the learning rate."""
 
-import io
 import math
 import os
 from collections import Counter
@@ -8,27 +7,37 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 
-from ravine.base.errors import InputError
 from ravine.records import Lane, RankedEntrant, Record
 from ravine.report._styles import Style, Theme, styles, theme_named
+from ravine.report.drawing import (
+    HEADROOM,
+    NAME,
+    NOTE,
+    blank,
+    checked,
+    dress,
+    headed,
+    key,
+    label_ends,
+    mark_level,
+    name_decades,
+    save,
+    short_name,
+    titled,
+)
 from ravine.report.facts import Facts, read_facts
 from ravine.report.wording import rate
 
-SUFFIXES = (".pdf", ".png", ".svg")
-# Values above this multiple of the initial one are off the top: a lane that blew up must not flatten all others.
-HEADROOM = 2.0
 CULLED_ALPHA = 0.45
+# Share of a panel's height that is left below the least value.
+MARGIN = 0.06
 # Share of the right panel's height kept for the rates that diverged.
 DIVERGED_BAND = 0.12
-LONGEST_NAME = 28
 
 
 def race_figure(record: Record, path: str | os.PathLike[str] | None = None, *, theme: str = "light") -> Figure:
@@ -57,7 +66,7 @@ def race_figure(record: Record, path: str | os.PathLike[str] | None = None, *, t
     _draw_rates(rates, record, facts, chosen, look)
     name = facts.task.get("name", "race")
     subtitle = f" at the shared rate {rate(facts.shared_lr)}: not a fair comparison" if facts.shared_lr is not None else ""
-    figure.suptitle(f"{name}{subtitle}", color=look.ink, fontsize=11, x=0.01, ha="left")
+    headed(figure, look, f"{name}{subtitle}")
     if target is not None:
         save(figure, target)
     return figure
@@ -85,83 +94,9 @@ def rates_figure(record: Record, *, theme: str = "light") -> Figure:
     return figure
 
 
-def blank(size: tuple[float, float], look: Theme) -> Figure:
-    """A figure of so many inches without axes."""
-    # An own canvas and no pyplot: nothing global is left behind, and threads may draw at once.
-    figure = Figure(figsize=size, dpi=150, facecolor=look.paper, layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
-
-
 def entrant_styles(facts: Facts, look: Theme) -> dict[str, Style]:
     """A style for each entrant, best first; for whoever has a lane while there is no ranking."""
     return styles([entrant.optimizer for entrant in facts.ranking] or sorted({lane.optimizer for lane in facts.lanes}), look)
-
-
-def key(figure: Figure, chosen: Mapping[str, Style], look: Theme) -> None:
-    """Name every style below the axes."""
-    dashes: list[Any] = [style.dash for style in chosen.values()]
-    lines = [
-        Line2D([], [], color=style.color, linestyle=dash, marker=style.mark, markersize=4)
-        for style, dash in zip(chosen.values(), dashes, strict=True)
-    ]
-    names = [short_name(name) for name in chosen]
-    widest = max(map(len, names), default=1)
-    columns = max(1, min(len(names), 84 // (widest + 8)))
-    if names:
-        figure.legend(lines, names, loc="outside lower left", ncols=columns, fontsize=8, frameon=False, labelcolor=look.ink)
-
-
-def short_name(name: str) -> str:
-    """A name that a figure has room for: of a very long one its beginning and its end."""
-    return name if len(name) <= LONGEST_NAME else f"{name[: LONGEST_NAME - 9]}…{name[-8:]}"
-
-
-def rendered(figure: Figure, kind: str, *, outlines: bool = True) -> bytes:
-    """A figure as the bytes of a file; equal figures give equal bytes.
-
-    Args:
-        figure: the figure.
-        kind: "pdf", "png" or "svg".
-        outlines: whether an SVG holds text as outlines, so that labels keep their measured width on every machine, or as text.
-    """
-    undated: dict[str, Any] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
-    buffer = io.BytesIO()
-    with mpl.rc_context({"svg.hashsalt": "ravine", "svg.fonttype": "path" if outlines else "none"}):
-        figure.savefig(buffer, format=kind, facecolor=figure.get_facecolor(), metadata=undated.get(kind))
-    return buffer.getvalue()
-
-
-def save(figure: Figure, path: Path) -> None:
-    """Write a figure as its suffix says, whole or not at all."""
-    content = rendered(figure, path.suffix.lower()[1:])
-    draft = path.with_name(f".{path.name}.draft")
-    try:
-        draft.write_bytes(content)
-        draft.replace(path)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise InputError(f"{path} cannot be written: {reason}; check the folder and its permissions.", given=path) from error
-    finally:
-        draft.unlink(missing_ok=True)
-
-
-def checked(path: Path) -> Path:
-    """The path, or `InputError` where its suffix is no format of a figure."""
-    if path.suffix.lower() not in SUFFIXES:
-        raise InputError(f"{path}: a figure's name must end in {', '.join(SUFFIXES)}; give such a name.", given=path)
-    return path
-
-
-def dress(axes: Axes, look: Theme) -> None:
-    """The look that all axes share."""
-    axes.set_facecolor(look.paper)
-    axes.grid(visible=True, color=look.grid, linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.tick_params(colors=look.ink, labelsize=8, which="both")
-    for side, spine in axes.spines.items():
-        spine.set_visible(side in ("left", "bottom"))
-        spine.set_color(look.faint)
 
 
 def _draw_curves(axes: Axes, record: Record, facts: Facts, chosen: Mapping[str, Style], look: Theme) -> None:
@@ -170,9 +105,9 @@ def _draw_curves(axes: Axes, record: Record, facts: Facts, chosen: Mapping[str, 
     ends = {}
     for name, (steps, values) in found.items():
         ends[name] = _draw_band(axes, steps, values, chosen[name], worst_is_high=not facts.higher_is_better)
-    axes.set_xlabel("step", color=look.ink, fontsize=9)
+    titled(axes, look, across="step")
     if not found:
-        _title(axes, "no final lanes yet", look)
+        titled(axes, look, "no final lanes yet")
         return
     grid = next(iter(found.values()))[0]
     # Linear up to the first evaluation, so that step 0 has its place on a logarithmic axis.
@@ -184,10 +119,11 @@ def _draw_curves(axes: Axes, record: Record, facts: Facts, chosen: Mapping[str, 
     _scale_values(axes, everything[np.isfinite(everything)], starts[np.isfinite(starts)], facts)
     for name, (steps, values) in found.items():
         _draw_breaks(axes, steps, values, chosen[name])
-    _draw_target(axes, facts, look)
+    if facts.target is not None:
+        mark_level(axes, facts.target, f"target {facts.target:.3g}", look)
     _label_ends(axes, ends, chosen, look)
     seeds = facts.ranking[0].steps_to_target.seeds
-    _title(axes, f"{facts.split} {facts.metric}: {f'median and range of {seeds} seeds' if seeds > 1 else 'one seed'}", look)
+    titled(axes, look, f"{facts.split} {facts.metric}: {f'median and range of {seeds} seeds' if seeds > 1 else 'one seed'}")
 
 
 def _scale_values(axes: Axes, values: np.ndarray, starts: np.ndarray, facts: Facts) -> None:
@@ -195,11 +131,12 @@ def _scale_values(axes: Axes, values: np.ndarray, starts: np.ndarray, facts: Fac
     if facts.higher_is_better or not values.size or values.min() <= 0:
         return
     axes.set_yscale("log")
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    # Two and five are named between the powers of ten, or a short axis would show a single number.
-    axes.yaxis.set_minor_formatter(lambda value, _: f"{value:g}" if f"{value:e}"[0] in "25" else "")
+    name_decades(axes.yaxis)
     if starts.size:
-        axes.set_ylim(top=min(axes.get_ylim()[1], HEADROOM * float(starts.max())))
+        (bottom, top), low = axes.get_ylim(), float(values.min())
+        top = min(top, HEADROOM * float(starts.max()))
+        # Of what is seen: a margin for what lies off the top, which may be eight powers of ten, would fill the panel with nothing.
+        axes.set_ylim(max(bottom, low * (low / top) ** MARGIN) if low < top else bottom, top)
 
 
 def _draw_band(axes: Axes, steps: np.ndarray, values: np.ndarray, style: Style, *, worst_is_high: bool) -> tuple[float, float]:
@@ -226,22 +163,6 @@ def _draw_breaks(axes: Axes, steps: np.ndarray, values: np.ndarray, style: Style
             axes.plot(steps[known[-1]], height, "x", color=style.color, markersize=7, markeredgewidth=1.6, clip_on=False, zorder=4)
 
 
-def _draw_target(axes: Axes, facts: Facts, look: Theme) -> None:
-    if facts.target is None:
-        return
-    axes.axhline(facts.target, color=look.faint, linewidth=0.9, linestyle=(0, (2, 2)))
-    axes.annotate(
-        f"target {facts.target:.3g}",
-        (0.005, facts.target),
-        xycoords=axes.get_yaxis_transform(),
-        xytext=(0, 2),
-        textcoords="offset points",
-        color=look.ink,
-        fontsize=7,
-        bbox={"facecolor": look.paper, "edgecolor": "none", "alpha": 0.7, "pad": 0.5},
-    )
-
-
 def _label_ends(axes: Axes, ends: Mapping[str, tuple[float, float]], chosen: Mapping[str, Style], look: Theme) -> None:
     """Name every curve at its end, right of the panel, moved apart where labels would overlap; one that diverged where it broke off."""
     last, (low, high) = axes.get_xlim()[1], sorted(axes.get_ylim())
@@ -253,51 +174,8 @@ def _label_ends(axes: Axes, ends: Mapping[str, tuple[float, float]], chosen: Map
             below = (8, -11 * taken[point] - (7 if value > high else 0))
             taken[point] += 1
             text = f"{short_name(name)} diverged"
-            axes.annotate(text, point, xytext=below, textcoords="offset points", fontsize=8.5, color=look.ink, va="center")
-    ends = {name: point for name, point in ends.items() if point[0] == last}
-    to_axes = axes.transData + axes.transAxes.inverted()
-    places = {name: to_axes.transform(point) for name, point in ends.items()}
-    order = sorted(places, key=lambda name: float(places[name][1]))
-    heights = spread([float(places[name][1]) for name in order], gap=0.052)
-    for name, height in zip(order, heights, strict=True):
-        style = chosen[name]
-        axes.annotate(
-            short_name(name),
-            ends[name],
-            xytext=(1.045, height),
-            textcoords="axes fraction",
-            fontsize=8.5,
-            color=look.ink,
-            va="center",
-            annotation_clip=False,
-            arrowprops={
-                "arrowstyle": "-",
-                "color": style.color,
-                "linestyle": style.dash,
-                "linewidth": 1.2,
-                "shrinkA": 1,
-                "shrinkB": 0,
-                "relpos": (0, 0.5),
-            },
-        )
-
-
-def spread(heights: Sequence[float], *, gap: float) -> list[float]:
-    """Ascending heights moved as little as possible (least squares) to lie `gap` apart, then within 0 and 1 where there is room."""
-    # Less index times gap, "gap apart" becomes "ascending": neighbours out of order are pooled at their mean.
-    pools: list[list[float]] = []
-    for index, height in enumerate(heights):
-        pools.append([height - index * gap])
-        while len(pools) > 1 and _mean(pools[-2]) > _mean(pools[-1]):
-            last = pools.pop()
-            pools[-1] += last
-    level = [_mean(pool) for pool in pools for _ in pool]
-    top = 1 - (len(level) - 1) * gap
-    return [max(min(value, top), 0.0) + index * gap for index, value in enumerate(level)]
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
+            axes.annotate(text, point, xytext=below, textcoords="offset points", fontsize=NAME, color=look.ink, va="center")
+    label_ends(axes, {name: point for name, point in ends.items() if point[0] == last}, chosen, look)
 
 
 def _draw_rates(axes: Axes, record: Record, facts: Facts, chosen: Mapping[str, Style], look: Theme) -> None:
@@ -321,10 +199,11 @@ def _draw_rates(axes: Axes, record: Record, facts: Facts, chosen: Mapping[str, S
             axes.plot(*zip(*culled, strict=True), "o", color=style.color, markersize=3.2, markerfacecolor="none", alpha=CULLED_ALPHA)
     starts = values[:, 0] if steps.size else np.empty(0)
     _scale_values(axes, np.array([*finals.values(), *early.values()]), starts[np.isfinite(starts)], facts)
+    _mark_beyond(axes, {key: value for key, value in early.items() if key not in finals}, chosen)
     _draw_diverged(axes, [lane for lane in lanes if lane.status == "diverged"], chosen, look)
-    axes.set_xlabel("learning rate", color=look.ink, fontsize=9)
     faint = ", faint where it ended early" if early else ""
-    _title(axes, f"final {split} {facts.metric} against the rate{faint}" if finals else _without_values(facts, lanes), look)
+    title = f"final {split} {facts.metric} by rate{faint}" if finals else _without_values(facts, lanes)
+    titled(axes, look, title, across="learning rate")
 
 
 def _without_values(facts: Facts, lanes: Sequence[Lane]) -> str:
@@ -351,6 +230,14 @@ def _draw_rate_line(axes: Axes, points: Sequence[tuple[float, float]], style: St
         axes.plot(*best[0], "o", markersize=9, markerfacecolor="none", markeredgecolor=style.color, markeredgewidth=1.8)
 
 
+def _mark_beyond(axes: Axes, early: Mapping[tuple[str, float], float], chosen: Mapping[str, Style]) -> None:
+    """A triangle at the upper edge for every rate that ended early with a value beyond it, which would not be seen otherwise."""
+    top = max(axes.get_ylim())
+    for (name, lr), value in early.items():
+        if value > top and name in chosen:
+            axes.plot(lr, top, "^", color=chosen[name].color, markersize=4.0, markerfacecolor="none", alpha=CULLED_ALPHA, clip_on=False)
+
+
 def _draw_diverged(axes: Axes, lanes: Sequence[Lane], chosen: Mapping[str, Style], look: Theme) -> None:
     if not lanes:
         return
@@ -365,7 +252,7 @@ def _draw_diverged(axes: Axes, lanes: Sequence[Lane], chosen: Mapping[str, Style
         # Nothing but crosses: there is no value to read off.
         axes.set_yticks([])
     # Beside the band: inside it the word would lie under a cross.
-    axes.text(1.01, 1 - DIVERGED_BAND / 2, "diverged", transform=axes.transAxes, color=look.ink, fontsize=7.5, va="center")
+    axes.text(1.01, 1 - DIVERGED_BAND / 2, "diverged", transform=axes.transAxes, color=look.ink, fontsize=NOTE, va="center")
     names = [name for name in chosen if any(lane.optimizer == name for lane in lanes)]
     for index, name in enumerate(names):
         rates = sorted({lane.lr for lane in lanes if lane.optimizer == name})
@@ -379,7 +266,3 @@ def _draw_diverged(axes: Axes, lanes: Sequence[Lane], chosen: Mapping[str, Style
             markersize=5.5,
             markeredgewidth=1.5,
         )
-
-
-def _title(axes: Axes, text: str, look: Theme) -> None:
-    axes.set_title(text, color=look.ink, fontsize=9, loc="left")

@@ -11,8 +11,9 @@ from matplotlib.figure import Figure
 
 from ravine.records import Lane, Record
 from ravine.report._styles import Style, theme_named
+from ravine.report.drawing import HEADROOM, blank, dress, name_decades, short_name, titled
 from ravine.report.facts import Facts
-from ravine.report.figures import HEADROOM, blank, dress, entrant_styles, short_name
+from ravine.report.figures import entrant_styles
 from ravine.report.thinning import thinned
 from ravine.report.wording import rate
 
@@ -108,8 +109,7 @@ def _panel(name: str, trails: Sequence[Trail], style: Style, window: Window, ran
     axes.set_xlim(0, max(window.end, 1))
     axes.set_yscale("log" if window.is_log else "linear")
     axes.set_ylim(window.low, window.high)
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
-    axes.yaxis.set_minor_formatter(lambda value, _: f"{value:g}" if f"{value:e}"[0] in "25" and window.high < 30 * window.low else "")
+    name_decades(axes.yaxis, between=window.high < 30 * window.low)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     axes.locator_params(axis="x", nbins=5)
     strong = [trail for trail in trails if trail.lane.lane in ranked]
@@ -117,8 +117,7 @@ def _panel(name: str, trails: Sequence[Trail], style: Style, window: Window, ran
     _draw(axes, others, style, faint=True)
     _draw(axes, strong, style, faint=False)
     _draw_ends(axes, trails, style, look.ink, window)
-    axes.set_title(short_name(name), color=look.ink, fontsize=9, loc="left")
-    axes.set_xlabel("step", color=look.ink, fontsize=8)
+    titled(axes, look, short_name(name), across="step")
     return figure
 
 

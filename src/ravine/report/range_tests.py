@@ -10,9 +10,12 @@ from matplotlib.figure import Figure
 
 from ravine.records.sweeps import STATEMENT, RangeTest
 from ravine.report._styles import Theme, theme_named
-from ravine.report.figures import HEADROOM, blank, checked, dress, save
+from ravine.report.drawing import HEADROOM, NOTE, TICK, blank, checked, dress, save, titled
 from ravine.report.tables import WIDTH, empty_table, rendered
 from ravine.report.wording import rate
+
+TALL = 10.0
+"""Ratio of the highest to the lowest drawn from which the loss's axis is logarithmic; a shorter one has hardly a power of ten to name."""
 
 
 def range_text(test: RangeTest, *, width: int = WIDTH) -> str:
@@ -56,7 +59,7 @@ def _draw(axes: Axes, test: RangeTest, look: Theme) -> None:
     start = float(np.nanmedian(test.losses[0]))
     # Beyond the start a diverging curve only squeezes all else.
     top, low = HEADROOM * start, float(np.nanmin(test.smoothed))
-    is_log = low > 0 and start > 0
+    is_log = low > 0 and top > TALL * low
     axes.set_yscale("log" if is_log else "linear")
     axes.set_ylim(low / 1.2 if is_log else low - 0.05 * abs(start), top if start > 0 else start + abs(start - low))
     for seed in range(test.losses.shape[1]):
@@ -66,11 +69,9 @@ def _draw(axes: Axes, test: RangeTest, look: Theme) -> None:
     for name, values in (("first descent", test.descents), ("divergence", test.divergences)):
         _mark(axes, name, [value for value in values if value is not None], look)
     axes.set_xlim(float(test.rates[0]), float(test.rates[-1]))
-    axes.set_xlabel("learning rate, rising from step to step", color=look.ink, fontsize=9)
-    axes.set_ylabel("training loss (smoothed; faint: as it was)", color=look.ink, fontsize=9)
     title = f"{test.task}, {test.optimizer}: a range test bounds the rate, it does not pick it"
-    axes.set_title(title, color=look.ink, fontsize=10, loc="left")
-    axes.legend(fontsize=7, frameon=False, labelcolor=look.ink, loc="lower left")
+    titled(axes, look, title, across="learning rate, rising from step to step", up="training loss (smoothed; faint: as it was)")
+    axes.legend(fontsize=NOTE, frameon=False, labelcolor=look.ink, loc="lower left")
 
 
 def _mark(axes: Axes, name: str, values: list[float], look: Theme) -> None:
@@ -79,4 +80,4 @@ def _mark(axes: Axes, name: str, values: list[float], look: Theme) -> None:
         return
     axes.axvspan(min(values), max(values), color=look.faint, alpha=0.25, linewidth=0)
     axes.axvline(float(np.exp(np.mean(np.log(values)))), color=look.faint, linewidth=1.0, linestyle="--")
-    axes.text(min(values), 0.97, f"{name} ", color=look.ink, fontsize=8, transform=axes.get_xaxis_transform(), ha="right", va="top")
+    axes.text(min(values), 0.97, f"{name} ", color=look.ink, fontsize=TICK, transform=axes.get_xaxis_transform(), ha="right", va="top")

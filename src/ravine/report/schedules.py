@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ravine.report._styles import Theme, theme_named
-from ravine.report.figures import blank, checked, dress, save
+from ravine.report.drawing import NOTE, TICK, blank, checked, dress, save, titled
 from ravine.report.tables import WIDTH, empty_table, rendered
 from ravine.report.thinning import thinned
 from ravine.schedules import Schedule
@@ -110,9 +110,7 @@ def schedule_figure(view: ScheduleView, path: str | os.PathLike[str] | None = No
     figure = blank((7.0, 3.6), look)
     axes = figure.subplots()
     draw_schedule(axes, view, look)
-    axes.set_xlabel("step", color=look.ink, fontsize=9)
-    axes.set_ylabel("multiplier of the peak rate" if view.lr is None else "learning rate", color=look.ink, fontsize=9)
-    axes.set_title(view.title, color=look.ink, fontsize=10, loc="left")
+    titled(axes, look, view.title, across="step", up="multiplier of the peak rate" if view.lr is None else "learning rate")
     if target is not None:
         save(figure, target)
     return figure
@@ -121,16 +119,33 @@ def schedule_figure(view: ScheduleView, path: str | os.PathLike[str] | None = No
 def gallery_figure(views: Sequence[ScheduleView], path: str | os.PathLike[str], *, across: int = 5, theme: str = "light") -> Figure:
     """Small pictures of several schedules side by side."""
     look = theme_named(theme)
+    across = min(across, len(views))
     down = -(-len(views) // across)
-    figure = blank((2.1 * across, 1.6 * down), look)
+    figure = blank((max(2.1 * across, 4.2), max(1.6 * down, 2.4)), look)
     grid = figure.subplots(down, across, sharey=True, sharex=True, squeeze=False).flatten()
     for axes, view in zip(grid, views, strict=False):
         draw_schedule(axes, view, look)
-        axes.set_title(view.title, color=look.ink, fontsize=8, loc="left")
+        axes.set_title(view.title, color=look.ink, fontsize=TICK, loc="left")
     for axes in grid[len(views) :]:
         axes.set_axis_off()
     save(figure, checked(Path(path)))
     return figure
+
+
+def gallery_text(views: Sequence[ScheduleView], *, width: int = WIDTH) -> str:
+    """The multipliers of several schedules at quarters of the horizon."""
+    shares = (0.0, 0.25, 0.5, 0.75, 1.0)
+    result = empty_table(["schedule", *(f"{100 * share:g} %" for share in shares)], numeric=range(1, len(shares) + 1))
+    for view in views:
+        steps = [round(share * (view.horizon - 1)) for share in shares]
+        result.add_row(view.title, *(f"{view.multipliers[step]:.3g}" for step in steps))
+    below = f"Multipliers of the peak rate over {views[0].horizon:,} steps, each schedule with its own defaults."
+    return f"{rendered(result, width).rstrip()}\n{below}"
+
+
+def gallery_summary(views: Sequence[ScheduleView]) -> dict[str, Any]:
+    """The same at every step as plain values (schema 1)."""
+    return {"schema": 1, "figure": "schedules", "schedules": [schedule_summary(view) for view in views]}
 
 
 def draw_schedule(axes: Axes, view: ScheduleView, look: Theme) -> None:
@@ -144,7 +159,7 @@ def draw_schedule(axes: Axes, view: ScheduleView, look: Theme) -> None:
     if view.warmup:
         axes.axvspan(0, view.warmup, color=look.grid, zorder=0, linewidth=0)
         place = axes.get_xaxis_transform()
-        axes.text(view.warmup, 0.02, " warm-up ends", color=look.faint, fontsize=7, transform=place, ha="left", va="bottom")
+        axes.text(view.warmup, 0.02, " warm-up ends", color=look.faint, fontsize=NOTE, transform=place, ha="left", va="bottom")
     axes.set_ylim(bottom=0.0)
     axes.set_xlim(0, max(view.horizon - 1, 1))
 

@@ -10,8 +10,9 @@ from matplotlib.figure import Figure
 
 from ravine.records import Lane, Record, steps_to_target
 from ravine.report._styles import Style, Theme, theme_named
+from ravine.report.drawing import NAME, TICK, blank, dress, name_decades, short_name, titled
 from ravine.report.facts import Facts
-from ravine.report.figures import blank, dress, entrant_styles, short_name
+from ravine.report.figures import entrant_styles
 
 SPREAD = 0.36
 """Share of a row's height by which dots of one entrant move apart."""
@@ -96,13 +97,11 @@ def _draw_median(axes: Axes, group: Sequence[Reached], row: int, look: Theme) ->
 
 
 def _label(axes: Axes, names: Sequence[str], look: Theme, never: float, last: float) -> None:
-    axes.set_yticks(range(len(names)), [short_name(name) for name in names], color=look.ink, fontsize=8.5)
+    axes.set_yticks(range(len(names)), [short_name(name) for name in names], color=look.ink, fontsize=NAME)
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.grid(visible=False, axis="y")
-    # Two and five are named between the powers of ten, or a narrow range would show a single number.
-    axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.10g}" if value <= last else "")
-    axes.xaxis.set_minor_formatter(lambda value, _: f"{value:,.10g}" if value <= last and f"{value:e}"[0] in "25" else "")
-    axes.set_xlabel("steps to the target", color=look.ink, fontsize=9)
+    name_decades(axes.xaxis, lambda value: f"{value:,.10g}" if value <= last else "")
+    titled(axes, look, across="steps to the target")
     axes.annotate(
         "never",
         (never, 1.0),
@@ -110,6 +109,6 @@ def _label(axes: Axes, names: Sequence[str], look: Theme, never: float, last: fl
         xytext=(0, 3),
         textcoords="offset points",
         color=look.ink,
-        fontsize=8,
+        fontsize=TICK,
         ha="center",
     )

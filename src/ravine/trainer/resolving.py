@@ -7,6 +7,7 @@ from torch import nn
 
 from ravine.base._checks import count, number, unknown_name
 from ravine.base.errors import InputError
+from ravine.optim.creating import takes_storage
 from ravine.rules.registry import get
 from ravine.tasks import Task
 from ravine.trainer import precision
@@ -58,7 +59,7 @@ def resolve(task: Task, options: Options, recipe: Recipe | None = None) -> Setti
         spares=recipe is None,
         clip=_clip(options, recipe),
         precision=chosen,
-        weights=_weights(options, chosen),
+        weights=_weights(options, chosen, named),
         ema=number("ema", options.ema, at_least=0.0, below=1.0, do="Such as 0.999.") or None if options.ema is not None else None,
         augment=create_transforms(options.augment, task) if options.augment is not None else (),
         recompute=tuple(options.recompute or ()),
@@ -141,7 +142,11 @@ def _precision(options: Options, device: torch.device) -> str:
     return precision.automatic(device) if given == "auto" else precision.check(given)
 
 
-def _weights(options: Options, chosen: str) -> str:
+def _weights(options: Options, chosen: str, optimizer: str | None) -> str:
     if options.weights is not None and chosen != "pure_bf16":
         raise InputError(f"weights={options.weights!r} with precision {chosen!r}: it has an effect on 'pure_bf16' only. Leave it out.")
-    return options.weights or ("master" if chosen == "pure_bf16" else "plain")
+    kept = options.weights or ("master" if chosen == "pure_bf16" else "plain")
+    if kept != "plain" and optimizer is not None and not takes_storage(optimizer):
+        given = f"precision 'pure_bf16' with weights={kept!r} for {optimizer!r}: its class keeps weights as they are"
+        raise InputError(f"{given}. Give precision 'bf16', another optimizer, or weights='plain', which loses small updates.", given=kept)
+    return kept

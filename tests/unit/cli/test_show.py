@@ -71,8 +71,8 @@ def test_two_records_are_compared_first_named_first(path, tmp_path, capsys, orde
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["A", "--compare"], "--compare takes two records, and 1 given"),
-        (["A", "A", "A", "--compare"], "--compare takes two records, and 3 given"),
+        (["A", "--compare"], "--compare takes two records, and 1 was given"),
+        (["A", "A", "A", "--compare"], "--compare takes two records, and 3 were given"),
         (["A", "A"], "2 records were given, and one is shown at a time"),
         (["A", "--profile", "--csv"], "--profile and --csv exclude each other"),
         (["A", "A", "--compare", "--profile"], "--profile and --compare exclude each other"),

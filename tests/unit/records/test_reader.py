@@ -113,7 +113,8 @@ def test_a_lane_without_losses_has_an_empty_curve(path):
         (lambda path: None, "does not exist"),
         (lambda path: path.mkdir(), "is a folder"),
         (lambda path: path.write_bytes(b"no database, but long enough to have a header of its own" * 20), "is not a ravine record"),
-        (lambda path: path.write_bytes(b""), "is an SQLite file but not a ravine record"),
+        (lambda path: path.write_bytes(b""), "is empty, and so not a ravine record"),
+        (lambda path: sqlite3.connect(path).execute("CREATE TABLE a (b)").connection.close(), "is an SQLite file but not a ravine record"),
     ],
 )
 def test_what_is_no_record_is_refused_in_one_sentence(tmp_path, make, words):

@@ -1,17 +1,13 @@
-import itertools
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 import records_fixture
 from ravine.base.errors import InputError, UnknownNameError
 from ravine.records import create, open_record, resume
 from ravine.report import race_figure
 from ravine.report._styles import styles, theme_named
-from ravine.report.figures import spread
 
 
 @pytest.fixture(scope="module")
@@ -137,19 +133,6 @@ def test_a_shared_rate_is_labelled_in_the_figure(tmp_path):
     assert figure.axes[0].get_title(loc="left") == "test loss: one seed"
 
 
-@given(st.lists(st.floats(0, 1), max_size=12).map(sorted))
-def test_spread_keeps_the_order_the_gap_and_the_panel(heights):
-    placed = spread(heights, gap=0.05)
-    assert all(b - a >= 0.05 - 1e-9 for a, b in itertools.pairwise(placed))
-    assert all(-1e-9 <= height <= 1 + 1e-9 for height in placed)
-
-
-def test_spread_moves_as_little_as_it_can():
-    assert spread([0.1, 0.5, 0.9], gap=0.05) == pytest.approx([0.1, 0.5, 0.9])
-    assert spread([0.5, 0.5, 0.9], gap=0.1) == pytest.approx([0.45, 0.55, 0.9])
-    assert spread([], gap=0.1) == []
-
-
 def test_a_race_in_which_everything_diverged_says_so_without_a_warning(tmp_path):
     records_fixture.write(tmp_path / "a.ravine", optimizers=("wild",), seeds=2)
     with open_record(tmp_path / "a.ravine") as opened:
@@ -178,6 +161,26 @@ def test_culled_rates_are_faint_and_apart_from_the_line_of_those_that_ended(tmp_
         assert not {lr for line in whole for lr in line.get_xdata()} & {lane.lr for lane in lanes}
         crosses = [line for line in rates.lines if line.get_marker() == "x" and line.get_color() == faint.get_color()]
         assert not {lr for line in crosses for lr in line.get_xdata()} & {lane.lr for lane in lanes}
+
+
+def test_a_culled_rate_beyond_the_panel_is_a_triangle_at_its_edge(tmp_path, monkeypatch):
+    whole, path, worst = records_fixture.curve, tmp_path / "a.ravine", records_fixture.RATES[0]
+    leap = np.where(np.arange(len(records_fixture.STEPS)) > 3, 5e7, 1.0)
+    grown = {("sgd", worst): leap}
+    monkeypatch.setattr(records_fixture, "curve", lambda name, lr, seed: whole(name, lr, seed) * grown.get((name, lr), 1.0))
+    records_fixture.write(path, optimizers=("sgd", "adam"), seeds=2)
+    with open_record(path) as record:
+        (lane,) = [lane for lane in record.lanes(stage="tune") if (lane.optimizer, lane.lr) == ("sgd", worst)]
+    with resume(path) as writer:
+        writer.mark_culled([lane.lane], 16, ["third"])
+    with open_record(path) as record:
+        _, rates = race_figure(record).axes
+    (mark,) = [line for line in rates.lines if line.get_marker() == "^" and line.get_alpha() is not None]
+    assert list(mark.get_xdata()) == [worst]
+    low, high = rates.get_ylim()
+    assert low < mark.get_ydata()[0] <= high < 50
+    least = min(min(line.get_ydata()) for line in rates.lines)
+    assert 0.03 < np.log(least / low) / np.log(high / low) < 0.1, "what lies off the top takes no room below"
 
 
 def test_lanes_that_diverge_far_off_the_panel_leave_it_its_room_and_keep_their_names(tmp_path, monkeypatch):

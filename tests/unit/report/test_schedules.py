@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 
 from ravine.base.errors import InputError
-from ravine.report.schedules import gallery_figure, schedule_csv, schedule_figure, schedule_summary, schedule_table, view_schedule
+from ravine.report.schedules import (
+    gallery_figure,
+    gallery_summary,
+    gallery_text,
+    schedule_csv,
+    schedule_figure,
+    schedule_summary,
+    schedule_table,
+    view_schedule,
+)
 from ravine.schedules import Constant, Cosine, Linear, MultiStep, OneCycle, Piecewise
 
 
@@ -69,6 +78,22 @@ def test_pictures_side_by_side(tmp_path):
     figure = gallery_figure([view_schedule(kind(), 50) for kind in (Constant, Linear, Cosine)], tmp_path / "g.png", across=2)
     assert [len(axes.lines) for axes in figure.axes] == [1, 1, 1, 0]
     assert (tmp_path / "g.png").stat().st_size > 1000
+
+
+def test_schedules_side_by_side_as_text_and_numbers():
+    views = [view_schedule(kind(), 41) for kind in (Constant, Linear)]
+    rows = [line.split() for line in gallery_text(views).splitlines()]
+    assert ["constant", "1", "1", "1", "1", "1"] in rows
+    assert ["linear", "1", "0.756", "0.512", "0.268", "0.0244"] in rows
+    found = gallery_summary(views)
+    assert (found["schema"], found["figure"], len(found["schedules"])) == (1, "schedules", 2)
+    assert found["schedules"][1] == schedule_summary(views[1])
+
+
+def test_one_schedule_alone_has_room(tmp_path):
+    figure = gallery_figure([view_schedule(Cosine(), 50)], tmp_path / "g.svg", theme="dark")
+    assert len(figure.axes) == 1
+    assert figure.get_figwidth() > 4
 
 
 def test_an_unknown_format(tmp_path):

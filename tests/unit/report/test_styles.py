@@ -1,7 +1,9 @@
+import itertools
+
 import pytest
 
 from ravine.base.errors import UnknownNameError
-from ravine.report._styles import styles, theme_named
+from ravine.report._styles import series, styles, theme_named
 
 LIGHT = theme_named("light")
 USUAL = ["sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw", "lion"]
@@ -40,3 +42,13 @@ def test_ink_follows_the_theme():
     assert styles(["adamw"], theme_named("dark"))["adamw"].color == theme_named("dark").ink != LIGHT.ink
     with pytest.raises(UnknownNameError, match="no theme is called 'drak'; did you mean 'dark'"):
         theme_named("drak")
+
+
+def test_a_series_differs_from_neighbour_to_neighbour_in_colour_dash_and_mark():
+    found = list(series([f"curve {number}" for number in range(8)], LIGHT).values())
+    assert len(set(found)) == 8
+    for one, other in itertools.pairwise(found):
+        assert one.color != other.color
+        assert one.dash != other.dash
+        assert one.mark != other.mark
+    assert "ink" not in {style.color for style in found}

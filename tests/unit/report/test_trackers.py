@@ -19,7 +19,7 @@ def path(tmp_path_factory):
     with create(path) as writer:
         rows = [
             LaneRow(lane=n, stage="final", optimizer=name, lr=0.1, schedule="cosine", seed=1, hypers={"beta1": 0.9})
-            for n, name in enumerate(("sgd", "adam"))
+            for n, name in enumerate(("sgd", "adam+cosine"))
         ]
         writer.add_lanes(rows)
         writer.start_lanes([0, 1], "loop")
@@ -91,6 +91,7 @@ def test_mlflow(record, tmp_path, monkeypatch):
             same(found, series)
     assert runs["ranking"].data.metrics["sgd/rank"] == 1
     assert runs["ranking"].data.metrics["sgd/final_mean"] == 0.5
+    assert runs["ranking"].data.metrics["adam-cosine/rank"] == 2, "MLflow refuses a plus"
 
 
 def test_wandb(record, tmp_path):

@@ -84,6 +84,7 @@ def test_epochs_are_steps():
         ({"accumulate": 65}, r"accumulate=65: must be a whole number, at least 1 and at most 64\. Every piece of a batch needs a row\."),
         ({"precision": "fp8"}, r"precision='fp8': it would need a GPU with float8 products .* Use 'bf16'\."),
         ({"precision": "float8_e4m3"}, r"precision='float8_e4m3': it would need"),
+        ({"precision": "pure_bf16", "optimizer": "lamb"}, r"for 'lamb': its class keeps weights as they are. Give precision 'bf16'"),
         ({"weights": "master"}, r"weights='master' with precision 'fp32': it has an effect on 'pure_bf16' only"),
         ({"lr": -1.0}, r"lr=-1\.0: must be above 0"),
         ({"clip": -1.0}, r"clip=-1\.0: must be at least 0"),

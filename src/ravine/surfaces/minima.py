@@ -1,0 +1,82 @@
+"""Where a formula of the user's own is lowest within a piece of the plane: looked for on a grid, then followed down."""
+
+import numpy as np
+import torch
+from scipy.optimize import minimize
+
+from ravine.surfaces.formula import Formula
+
+GRID = 201
+"""Points along each side that are looked at first."""
+
+FOLLOWED = 24
+"""Hollows of the grid, the lowest ones, from which the way down is followed."""
+
+SAME_HEIGHT = 1e-9
+"""Minima whose heights differ by less than this share (of the range on the grid) are equally deep."""
+
+APART = 1e-3
+"""Share of the domain's side: closer ones are one."""
+
+
+def find_minima(formula: Formula, domain: tuple[tuple[float, float], tuple[float, float]]) -> tuple[tuple[float, float], ...]:
+    """The lowest points inside the domain; none if it is lowest at its rim, where it may go on falling.
+
+    Args:
+        formula: the function.
+        domain: ((least x, greatest x), (least y, greatest y)).
+    """
+    axes = [np.linspace(low, high, GRID) for low, high in domain]
+    x, y = np.meshgrid(*axes)
+    with torch.no_grad():
+        heights = formula(torch.from_numpy(x), torch.from_numpy(y)).numpy()
+    heights = np.where(np.isfinite(heights), heights, np.inf)
+    if not np.isfinite(heights).any():
+        return ()
+    rim = min(heights[[0, -1]].min(), heights[:, [0, -1]].min())
+    ends = [_down(formula, (float(x[place]), float(y[place])), domain) for place in _hollows(heights)]
+    found = [(point, height) for point, height in ends if point is not None]
+    lowest = min((height for _, height in found), default=np.inf)
+    span = np.ptp(heights[np.isfinite(heights)])
+    if not found or lowest > rim - SAME_HEIGHT * span:
+        return ()
+    deepest = [point for point, height in sorted(found, key=lambda pair: pair[1]) if height - lowest <= SAME_HEIGHT * span]
+    return _distinct(deepest, domain)
+
+
+def _hollows(heights: np.ndarray) -> list[tuple[int, int]]:
+    """Grid points inside that are as low as all of their neighbours, the lowest first."""
+    inner = heights[1:-1, 1:-1]
+    shifts = [(row, column) for row in (0, 1, 2) for column in (0, 1, 2) if (row, column) != (1, 1)]
+    neighbours = [heights[row : row + inner.shape[0], column : column + inner.shape[1]] for row, column in shifts]
+    rows, columns = np.nonzero(np.isfinite(inner) & np.all([inner <= other for other in neighbours], axis=0))
+    order = np.argsort(inner[rows, columns], kind="stable")[:FOLLOWED]
+    return [(int(rows[place]) + 1, int(columns[place]) + 1) for place in order]
+
+
+def _down(
+    formula: Formula, point: tuple[float, float], domain: tuple[tuple[float, float], tuple[float, float]]
+) -> tuple[tuple[float, float] | None, float]:
+    """The minimum that the way down from a point leads to, and its height."""
+
+    def slope(position: np.ndarray) -> tuple[float, np.ndarray]:
+        leaf = torch.tensor(position, dtype=torch.float64, requires_grad=True)
+        height = formula(*leaf.unbind())
+        (gradient,) = torch.autograd.grad(height, leaf)
+        return float(height.detach()), gradient.numpy()
+
+    found = minimize(slope, np.array(point), jac=True, method="L-BFGS-B", bounds=domain, options={"ftol": 0.0, "gtol": 1e-12})
+    if not (np.isfinite(found.fun) and np.isfinite(found.x).all()):
+        return None, np.inf
+    return (float(found.x[0]), float(found.x[1])), float(found.fun)
+
+
+def _distinct(
+    points: list[tuple[float, float]], domain: tuple[tuple[float, float], tuple[float, float]]
+) -> tuple[tuple[float, float], ...]:
+    apart = APART * max(high - low for low, high in domain)
+    kept: list[tuple[float, float]] = []
+    for point in points:
+        if all(np.hypot(point[0] - other[0], point[1] - other[1]) > apart for other in kept):
+            kept.append(point)
+    return tuple(kept)
