@@ -8,7 +8,7 @@ Shapes: L lanes of the tile, G lanes of one group, S lanes of one seed in it.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, final
+from typing import Any, Protocol, final
 
 import numpy as np
 import torch
@@ -145,9 +145,25 @@ def single_curvature(
                 buffer.copy_(old)
 
 
+class Curvature(Protocol):
+    """Estimates for the lanes of a stack."""
+
+    def join(self, groups: Sequence[Group], rules: Sequence[Rule], state: Replicas, batch: Any, t: int) -> Replicas:
+        """The state with the estimates of step `t` among the slots of the groups whose rules want one.
+
+        Args:
+            groups: of the lanes.
+            rules: for each group its rule with the flags of the step.
+            state: of all lanes.
+            batch: of the step; copied.
+            t: step, 1 at the first.
+        """
+        ...
+
+
 @final
 class StackedCurvature:
-    """The same for the lanes of a stack.
+    """The same as `single_curvature` for the lanes of a stack of modules; see `Curvature`.
 
     Args:
         objective: maps a batch to a scalar loss.
@@ -161,15 +177,7 @@ class StackedCurvature:
         self._seeds = [lane.seed for lane in lanes]
 
     def join(self, groups: Sequence[Group], rules: Sequence[Rule], state: Replicas, batch: Any, t: int) -> Replicas:
-        """The state with the estimates of step `t` among the slots of the groups whose rules want one.
-
-        Args:
-            groups: of the lanes.
-            rules: for each group its rule with the flags of the step.
-            state: of all lanes.
-            batch: of the step; copied.
-            t: step, 1 at the first.
-        """
+        """See `Curvature.join`."""
         slots = [
             {**held, CURVATURE: self._of_group(group, rule, state, batch, t)} if wants(rule) else held
             for group, rule, held in zip(groups, rules, state.slots, strict=True)

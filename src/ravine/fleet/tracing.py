@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from ravine.fleet.ascent import Ascent
-from ravine.fleet.curvature import StackedCurvature, wants
+from ravine.fleet.curvature import Curvature, wants
 from ravine.fleet.data import duplicate
 from ravine.fleet.gradients import StackedGradient
 from ravine.fleet.lanes import Group
@@ -38,7 +38,7 @@ def functional_step(
     kinds: Mapping[str, Kind],
     *,
     shares_batch: bool = True,
-    curvature: StackedCurvature | None = None,
+    curvature: Curvature | None = None,
 ) -> Callable[..., Any]:
     """One step of a tile as a function of its whole state, nothing changed in place; `curvature` for rules that need it."""
     ascent = Ascent(gradient, groups, kinds, shares_batch=shares_batch)

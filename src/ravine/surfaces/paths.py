@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from ravine.base._seeds import derive
 from ravine.fleet.assembly import Assembly, take
-from ravine.fleet.curvature import StackedCurvature
 from ravine.fleet.lanes import Lane, group_lanes
 from ravine.fleet.memory import Footprint
 from ravine.fleet.stacking import Replicas, Stack, stack_models
@@ -21,6 +20,7 @@ from ravine.fleet.stepping import evaluated
 from ravine.fleet.support import Support
 from ravine.fleet.tiles import Training
 from ravine.fleet.tracing import functional_step, unpack
+from ravine.surfaces.curvature import PlaneCurvature
 from ravine.surfaces.functions import Surface
 from ravine.tasks.kinds import parameter_kinds
 
@@ -48,7 +48,11 @@ class Position(nn.Module):
 
     def loss(self, positions: Tensor, noise: Tensor) -> Tensor:
         """Heights (...) at positions (..., 2), plus noise times position: what that adds to the gradient is the noise itself."""
-        return self._formula(positions[..., 0], positions[..., 1]) + (noise * positions).sum(-1)
+        return self.heights(positions) + (noise * positions).sum(-1)
+
+    def heights(self, positions: Tensor) -> Tensor:
+        """Heights (...) at positions (..., 2)."""
+        return self._formula(positions[..., 0], positions[..., 1])
 
     def gradient(self, parameters: Stack, buffers: Stack, noise: Tensor) -> tuple[Stack, Tensor, Stack]:
         """See `StackedGradient`: lanes are elements of one tensor here, which costs a fifth of stacking modules."""
@@ -173,6 +177,6 @@ class _Stack:
         lanes = [self.lanes[member] for member in self.members]
         groups, shares = group_lanes(lanes), len(self._noise) == 1
         names = [tuple(group.scalars(0, 1, self.walk.steps)) for group in groups]
-        curvature = StackedCurvature(self._model, lanes, self._training, shares_batch=shares)
+        curvature = PlaneCurvature(self._model.heights, POSITION, lanes, self._training)
         step = functional_step(self._model.gradient, groups, names, self._kinds, shares_batch=shares, curvature=curvature)
         return Assembly(tuple(self.members), groups, state, alive_L, step)
