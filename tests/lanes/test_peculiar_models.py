@@ -109,6 +109,17 @@ class HoldsATensor(Net):
         self.twice = self.a.weight * 2  # deepcopy refuses it
 
 
+class RepeatsABlock(Net):
+    """One module in several places, whose buffers every place moves."""
+
+    def setup(self):
+        block = nn.Sequential(nn.BatchNorm1d(4), nn.Linear(4, 4), nn.Tanh()).double()
+        self.blocks = nn.Sequential(*[block] * 3)
+
+    def forward(self, x):
+        return super().forward(self.blocks(x))
+
+
 class LeavesOut(Net):
     def forward(self, x):
         return self.head(x + torch.tanh(self.a(x)))
@@ -149,6 +160,7 @@ def by_hand(problem, optimizer, seed):
         (Net, True),
         (LeavesOut, True),
         (UsesOnlyInEvaluation, True),
+        (RepeatsABlock, True),
         (HoldsATensor, True),
         (WritesItsInput, True),
         (LooksAtTheBatch, True),

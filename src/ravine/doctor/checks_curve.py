@@ -10,6 +10,7 @@ from ravine.doctor.short_run import Trajectory
 from ravine.records.findings import Finding, Severity
 
 CURVE = "curve"
+STUCK, UNFINISHED = "the loss stays flat and high", "still improving at the end"
 FLAT = 0.01
 """Share of the initial loss by which it must fall, and by which it must come below the input-independent loss."""
 HIGH_SPIKE = 0.25
@@ -62,7 +63,7 @@ def end(trajectory: Trajectory) -> float:
 
 def _late() -> Finding:
     title, measured, remedy = (
-        "still improving at the end",
+        UNFINISHED,
         "the best loss stands in the last quarter",
         "Train longer, or let the rate decay.",
     )
@@ -82,7 +83,7 @@ def _flat(trajectory: Trajectory, fallen: float, baseline: float | None) -> Iter
     remedy = "Raise the rate; if `ravine range-test` finds no descent either, see the findings of the lower rungs."
     severity: Severity = "error" if is_stuck else "warning"
     source = f"PROTOCOL, the race, 10; {_TRAINER}"
-    yield Finding(severity, CURVE, "the loss stays flat and high", measured, "a fall of 1 %", source, "", remedy)
+    yield Finding(severity, CURVE, STUCK, measured, "a fall of 1 %", source, "", remedy)
 
 
 def _spikes(trajectory: Trajectory, ends: tuple[float, float], logged: np.ndarray | None) -> Iterator[Finding]:

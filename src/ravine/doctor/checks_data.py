@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
@@ -18,6 +19,8 @@ SHARED = 0.05
 """Share of a split's rows that may stand in the training split."""
 BEYOND_CHANCE = 3.0
 """Times the share of training rows that repeat each other: where few inputs are possible, splits meet by chance."""
+DIFFERENT, TOLD_APART = 64, 0.9
+"""Rows from which halves are looked at, and the share of them that each half must tell apart."""
 CROWD = 0.90
 """Share of the rows that one class may hold where accuracy is the metric."""
 PADDED, ELSEWHERE, LENGTHS = 0.10, 0.01, 3
@@ -49,7 +52,7 @@ def _shared(subject: Subject) -> Iterator[Finding]:
         rows = _rows(subject, split)
         hits = [place for place, row in enumerate(rows) if row in inside]
         share = len(hits) / len(rows)
-        if share < SHARED or share <= BEYOND_CHANCE * repeated:
+        if share < SHARED or (share <= BEYOND_CHANCE * repeated and not _are_copies(subject)):
             continue
         is_same = inside == set(rows)
         severity: Severity = "information" if is_same else "warning"
@@ -63,9 +66,33 @@ def _shared(subject: Subject) -> Iterator[Finding]:
 
 def _rows(subject: Subject, split: Any) -> list[int]:
     """A hash of the inputs of every row; of everything, where they cannot be told from targets."""
-    leaves = [leaf for leaf in pytree.tree_leaves(split[:-1] if subject.task.step is None else split) if isinstance(leaf, Tensor)]
-    flat = [leaf.detach().cpu().reshape(size(leaf), -1).contiguous().view(torch.uint8).numpy() for leaf in leaves if leaf[0].numel()]
-    return [hash(b"".join(part[row].tobytes() for part in flat)) for row in range(size(split))]
+    return _hashes(_flat(split[:-1] if subject.task.step is None else split))
+
+
+def _flat(tree: Any) -> list[Tensor]:
+    leaves = [leaf for leaf in pytree.tree_leaves(tree) if isinstance(leaf, Tensor) and leaf[0].numel()]
+    return [leaf.detach().cpu().reshape(size(leaf), -1) for leaf in leaves]
+
+
+def _hashes(flat: list[Tensor]) -> list[int]:
+    """Of every row."""
+    parts = [np.ascontiguousarray(leaf.contiguous().view(torch.uint8).numpy()) for leaf in flat]
+    return [hash(b"".join(part[row].tobytes() for part in parts)) for row in range(len(flat[0]))]
+
+
+def _are_copies(subject: Subject) -> bool:
+    """Whether training rows that repeat each other were copied, and do not meet because few inputs are possible.
+
+    Where either half of a row's numbers tells the rows apart, the halves would have to meet at once: that is no chance. And a
+    copy has its row's target, where what is observed twice may have another.
+    """
+    train = subject.task.data.train
+    inputs = _flat(train[:-1] if subject.task.step is None else train)
+    count = len(set(_hashes(inputs)))
+    if count < DIFFERENT or len(set(_hashes(_flat(train)))) > count:
+        return False
+    halves = [[leaf[:, place::2] for leaf in inputs if leaf.shape[1] > 1] for place in (0, 1)]
+    return all(half and len(set(_hashes(half))) >= TOLD_APART * count for half in halves)
 
 
 def _crowd(subject: Subject) -> Iterator[Finding]:

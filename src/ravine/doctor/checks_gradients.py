@@ -15,6 +15,7 @@ from ravine.doctor.structure import few
 from ravine.records.findings import Finding, Severity
 
 GRADIENTS, UPDATES, UNITS, ACTIVATIONS = "gradients", "update-to-weight", "dead units", "activations"
+SLOW = "weights hardly move"
 
 VANISHING, TINY = 1e-3, 1e-4
 """First layer's gradient norm over the last's, and the first's own: vanishing below both."""
@@ -86,7 +87,8 @@ def _spiky(worst: float, place: int, trajectory: Trajectory) -> Finding:
 def updates(trajectory: Trajectory) -> Outcome:
     """Norm of the update over norm of the weights, of each matrix, once the first tenth of the steps is over."""
     rows = trajectory.updates[len(trajectory.updates) // 10 :]
-    columns = [column for column in trajectory.kernels() if np.isfinite(rows[:, column]).any()]
+    # What gets no gradient moves at no rate, and a lower rung says so.
+    columns = [column for column in trajectory.kernels() if np.isfinite(rows[:, column]).any() and _is_driven(trajectory, column)]
     if not len(rows) or not columns:
         return unknown(UPDATES, "no matrix was updated")
     medians = {trajectory.names[column]: float(np.nanmedian(rows[:, column])) for column in columns}
@@ -101,8 +103,12 @@ def updates(trajectory: Trajectory) -> Outcome:
         # A run that has arrived takes small steps; one that has not is too slow.
         has_arrived = trajectory.losses[-1] < 0.5 * trajectory.losses[0]
         remedy = f"Raise the rate (now {trajectory.rate:.3g}), unless the run has converged."
-        found.append(_update("information" if has_arrived else "warning", "weights hardly move", slow, f"{UPDATE_LOW:g}", remedy))
+        found.append(_update("information" if has_arrived else "warning", SLOW, slow, f"{UPDATE_LOW:g}", remedy))
     return judged(UPDATES, f"medians from {low:.2g} to {high:.2g} at lr={trajectory.rate:.3g}", found)
+
+
+def _is_driven(trajectory: Trajectory, column: int) -> bool:
+    return bool(np.nan_to_num(trajectory.gradients[:, column]).any())
 
 
 def _update(severity: Severity, title: str, outside: dict[str, float], threshold: str, remedy: str) -> Finding:

@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from ravine.doctor import checks_curve, checks_gradients, checks_schedule, curves
+from ravine.doctor.checks_narrow import rounded
 from ravine.doctor.checks_schedule import FEW_LOSSES
 from ravine.doctor.evaluated import stale
-from ravine.doctor.loop_log import LoopLog
+from ravine.doctor.loop_echoes import UNGIVEN, without_echoes
+from ravine.doctor.loop_log import Looked, LoopLog
 from ravine.doctor.outcome import Outcome, judged, skipped, unknown
 from ravine.doctor.signals import gradient_noise
 from ravine.doctor.structure import few
@@ -20,6 +22,8 @@ TWICE = 2
 """Looks that must agree before anything is said of the loop."""
 SUMMED = 1.5
 """Weight of all rows, which is 1 in a mean."""
+SAME = 0.01
+"""Difference, relative, within which a loss is the one that a gradient tells of."""
 LEFT = 1e-3
 """Share of its gradients that clipping must leave of each."""
 OVERFLOWING = 0.1
@@ -41,7 +45,7 @@ def judge(log: LoopLog, *, is_whole: bool = False) -> list[Outcome]:
         log: of the run so far.
         is_whole: whether it has come to its end.
     """
-    return [_judged(name, log, is_whole) for name in _RUNGS]
+    return without_echoes([_judged(name, log, is_whole) for name in _RUNGS])
 
 
 def _judged(name: str, log: LoopLog, is_whole: bool) -> Outcome:
@@ -61,13 +65,14 @@ def _loading(log: LoopLog) -> Iterator[Finding]:
     if log.strangers:
         remedy = "Give it model.parameters() of the model as it is trained, or set requires_grad = False where that is meant."
         measured = f"{len(log.strangers)} of {len(log.names)} parameters"
-        yield _found("error", "parameters are not given to the optimizer", measured, where=few(log.strangers), remedy=remedy)
-    yield from _gradients(log)
+        yield _found("error", UNGIVEN, measured, where=few(log.strangers), remedy=remedy)
+    if len(log.strangers) < len(log.names):
+        yield from _gradients(log)
     late = log.looks[-TWICE:]
     if len(late) == TWICE and all(look.asleep for look in late):
         remedy = "Call model.train() before each epoch: model.eval() for validation stays until then."
         asleep = late[-1].asleep
-        title, measured = "modules are in evaluation mode while training", f"{len(asleep)} modules"
+        title, measured = "modules are in evaluation mode while training", f"{len(asleep)} module{'s' if len(asleep) > 1 else ''}"
         yield _found("warning", title, measured, where=f"{few(asleep)}, step {late[-1].step + 1:,}", remedy=remedy)
     if len(log.edits) >= TWICE:
         remedy = "Look for assignments to .data, load_state_dict() or in-place edits inside of the loop; leave changes to optimizer.step()."
@@ -76,8 +81,10 @@ def _loading(log: LoopLog) -> Iterator[Finding]:
     yield from _averages(log)
     if log.decayed:
         remedy = "optimizer = torch.optim.AdamW(ravine.optim.param_groups(model, weight_decay=0.1), lr=lr)"
-        measured = f"{len(log.decayed)} parameters of one dimension decay with the matrices"
-        yield _found("information", "norms and biases are decayed", measured, where=few(log.decayed), remedy=remedy)
+        measured = (
+            f"{len(log.decayed)} {'parameter of one dimension decays' if len(log.decayed) == 1 else 'parameters of one dimension decay'}"
+        )
+        yield _found("information", "norms and biases are decayed", f"{measured} with the matrices", where=few(log.decayed), remedy=remedy)
 
 
 def _averages(log: LoopLog) -> Iterator[Finding]:
@@ -125,14 +132,26 @@ def gradients(log: LoopLog, is_whole: bool = False) -> Outcome:
 
 
 def _sums(log: LoopLog) -> Iterator[Finding]:
-    above = [look for look in log.looks if look.measured.weight is not None and look.measured.weight > SUMMED]
-    if len(above) < TWICE:
+    weights = [(weight, look) for look in log.looks if (weight := _weight(log, look)) is not None]
+    above = [(weight, look) for weight, look in weights if weight > SUMMED]
+    # What is taken for a mean of squares must be one at every look.
+    if len(above) < TWICE or (all(look.measured.weight is None for _, look in above) and len(above) < len(weights)):
         return
-    worst = max(above, key=lambda look: look.measured.weight or 0.0)
-    measured = f"rows weigh {worst.measured.weight:.3g} in all, of {worst.measured.passes} backward passes"
+    weight, worst = max(above, key=lambda known: known[0])
+    measured = f"rows weigh {weight:.3g} in all, of {worst.measured.passes} backward passes"
     remedy = "Divide each loss by the number of backward passes a step: (loss / passes).backward(); and take means, not sums, over rows."
     title, source = "gradients are summed, not averaged", _GUIDE.format("gradient accumulation")
     yield Finding("warning", checks_gradients.GRADIENTS, title, measured, "1", source, f"step {worst.step + 1:,}", remedy)
+
+
+def _weight(log: LoopLog, look: Looked) -> float | None:
+    """Of all rows in the gradient of a step, which is 1 in a mean: of a cross-entropy, or of squares; None of any other loss."""
+    parts = look.measured.squares
+    if look.measured.weight is not None or len(parts) < TWICE:
+        return look.measured.weight
+    loss = log.losses[look.step]
+    is_whole = any(math.isclose(part, loss, rel_tol=SAME) for part in (float(np.mean(parts)), *parts))
+    return float(len(parts)) if is_whole else 0.0
 
 
 def _clips(log: LoopLog) -> Iterator[Finding]:
@@ -220,7 +239,7 @@ def precision(log: LoopLog, is_whole: bool = False) -> Outcome:
     """The history of the loss scale."""
     history = " to ".join(f"{scale:,.6g}" for _, scale in [*log.scales[:1], *log.scales[-1:]])
     measured = f"loss scale {history}; {len(log.skipped)} steps skipped" if log.has_scaler else "no loss scale was handed in"
-    return judged(PRECISION, measured, _scaling(log, measured))
+    return judged(PRECISION, measured, [*_scaling(log, measured), *rounded(log)])
 
 
 def _scaling(log: LoopLog, measured: str) -> Iterator[Finding]:

@@ -12,6 +12,7 @@ from torch.utils import _pytree as pytree
 
 from ravine.doctor import trials
 from ravine.doctor.outcome import Outcome, judged, unknown
+from ravine.doctor.reach import OVERFIT, unreached
 from ravine.doctor.subject import FEWEST_STEPS, LOOKED_AT, Subject, variant
 from ravine.fleet import Evaluations, Fleet
 from ravine.fleet.data import duplicate, gather, size
@@ -24,7 +25,7 @@ from ravine.tasks.metrics import accuracy
 from ravine.tasks.objective import divide
 from ravine.tasks.splits import take
 
-INITIAL, INDEPENDENT, OVERFIT = "initial loss", "input-independent baseline", "overfit one batch"
+INITIAL, INDEPENDENT = "initial loss", "input-independent baseline"
 _KARPATHY = "Karpathy (2019), A recipe for training neural networks"
 _CS231N = "Stanford CS231n, Neural networks part 3"
 
@@ -34,7 +35,7 @@ REGRESSION_PASSES, REGRESSION_WARNS = 3.0, 10.0
 """The same as a factor for squares, whose start has a spread of its own (decision 0019)."""
 
 TOO_HIGH = "the loss begins too high"
-NO_INPUT = "what the model learns does not depend on its inputs"
+NO_INPUT = "the inputs say nothing of the validation targets"
 BETTER = 0.99
 """Share of the loss without inputs that the loss with them must stay below."""
 CHANCE = 4.5
@@ -88,13 +89,14 @@ def initial_loss(subject: Subject) -> Outcome:
         remedy = "Look for an overflow, the log of zero or a division by zero in the model or the loss."
         broken = Finding("error", INITIAL, "the loss is not finite before any step", f"{losses}", "finite", _KARPATHY, "", remedy)
         return judged(INITIAL, f"{losses}", [broken], stops="the loss is not finite before the first step")
-    shape = [*_of_output(subject, output), *_adding_up(subject, output)]
+    shape = [*_broadcast(subject, output), *_of_output(subject, output), *_adding_up(subject, output)]
     known = expected(subject, output)
     if known is None:
         measured = f"{loss:.4g}; what to expect is not known for {name_of(subject.task.step or subject.task.loss)}"
         return judged(INITIAL, measured, shape) if shape else unknown(INITIAL, measured)
     measured, found = _against(losses, known)
-    return judged(INITIAL, measured, [*shape, *found])
+    # Where the loss computes something else, its start says nothing of the weights.
+    return judged(INITIAL, measured, shape or found)
 
 
 def _loss(subject: Subject, seed: int) -> float:
@@ -144,6 +146,29 @@ def _of_output(subject: Subject, output: Any) -> Iterator[Finding]:
     if name in ("nll_loss", "NLLLoss") and bool((output.float().exp().sum(1) - 1).abs().max() > 1e-2):
         remedy = "Use F.cross_entropy, or end the model with F.log_softmax(x, dim=1)."
         yield _mistaken("exp(outputs) do not add up to 1", f"{name} takes log-probabilities", remedy)
+
+
+def _broadcast(subject: Subject, output: Any) -> Iterator[Finding]:
+    """Whether the loss pairs every output with every target, since their shapes differ by a dimension of one."""
+    target = divide(subject.many)[1]
+    if subject.task.loss is None or not isinstance(output, Tensor) or not isinstance(target, Tensor) or output.ndim == target.ndim:
+        return
+    # Only where both hold the same numbers in the same order.
+    if not target.is_floating_point() or [n for n in output.shape if n > 1] != [n for n in target.shape if n > 1]:
+        return
+    try:
+        with isolated(0), torch.no_grad():
+            given, paired = (float(subject.task.loss(one, target.clone())) for one in (output, output.reshape(target.shape)))
+    except Exception:  # a loss of the user's own may insist on the shape that it was given, which is no fault
+        return
+    if abs(given - paired) > 1e-5 * max(abs(given), abs(paired)):
+        shapes = f"outputs of {tuple(output.shape)}, targets of {tuple(target.shape)}"
+        measured = f"{shapes}: {given:.4g}, and {paired:.4g} with each output beside its own target"
+        remedy = "Give both one shape: output.squeeze(1) in the model, or target[:, None] in the data."
+        if output.ndim < target.ndim:
+            remedy = "Give both one shape: target.squeeze(1) in the data, or output[:, None] in the model."
+        title, source = "the loss compares every output with every target", "torch's documentation: broadcasting semantics"
+        yield Finding("error", INITIAL, title, measured, "one shape", source, "the loss", remedy)
 
 
 def _adding_up(subject: Subject, output: Any) -> Iterator[Finding]:
@@ -243,6 +268,9 @@ def overfit(subject: Subject) -> Outcome:
     """Whether one small batch can be learnt by heart, without regularisation, at any of three rates; else, whether a smaller one can."""
     rows = _rows(subject)
     outcome = _overfit_rows(subject, rows)
+    cause = None if outcome.rung.verdict == "pass" else unreached(subject)
+    if cause is not None:
+        return judged(OVERFIT, outcome.rung.measured, [cause], stops=outcome.stops)
     if not outcome.findings or rows <= FEW_ROWS or outcome.stops:
         return outcome
     fewer = _overfit_rows(subject, FEW_ROWS)

@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ravine.base._seeds import derive
 from ravine.doctor.outcome import Outcome, judged, unknown
@@ -111,7 +112,9 @@ def largest_eigenvalue(objective: nn.Module, batch: Any, *, seed: int = 0, scale
         RuntimeError: something in it cannot be differentiated twice.
     """
     named = [p for p in objective.parameters() if p.requires_grad]
-    with untouched(objective), isolated(derive(seed, "curvature")), torch.enable_grad():
+    # Fused attention has no second derivative: torch writes it out instead.
+    written_out = sdpa_kernel(SDPBackend.MATH)
+    with untouched(objective), isolated(derive(seed, "curvature")), torch.enable_grad(), written_out:
         objective.train()
         given = torch.autograd.grad(objective(duplicate(batch)), named, create_graph=True, allow_unused=True)
         kept = [

@@ -1,5 +1,7 @@
 """The rung `rate`: the user's rate against the bounds of a range test."""
 
+import math
+
 from ravine.doctor.outcome import Outcome, judged, unknown
 from ravine.doctor.range_test import FEWEST, range_test
 from ravine.doctor.subject import Subject
@@ -47,7 +49,7 @@ def rate(test: RangeTest, lr: float | None) -> Outcome:
         return judged(RATE, measured, [_finding("warning", "the rate is near the top", measured, f"below {high / NEAR:.3g}", remedy)])
     if lr < low / SLOW:
         severity: Severity = "error" if lr < low / STANDING else "warning"
-        remedy = f"Use lr={low / SLOW:.1g} or more; `ravine race` finds the best one."
+        remedy = f"Use lr={_rounded_up(low / SLOW)} or more; `ravine race` finds the best one."
         threshold = f"above {low / SLOW:.3g}, a tenth of the first descent"
         return judged(RATE, measured, [_finding(severity, TOO_LOW, measured, threshold, remedy)])
     return judged(RATE, measured)
@@ -67,6 +69,12 @@ def _least(rates: tuple[float | None, ...]) -> float | None:
 def _no_descent(test: RangeTest, measured: str, lr: float) -> Finding:
     remedy = "See the findings of the rungs below: no rate makes this loss fall."
     return _finding("warning", "the loss falls at no rate", f"{lr:g}; {measured}", "a descent somewhere", remedy)
+
+
+def _rounded_up(lr: float) -> str:
+    """To one digit, and never down: to less than the bound it would be no remedy."""
+    unit = 10.0 ** math.floor(math.log10(lr))
+    return f"{math.ceil(lr / unit - 1e-9) * unit:.1g}"
 
 
 def _safer(high: float) -> str:

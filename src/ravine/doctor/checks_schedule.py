@@ -12,6 +12,7 @@ from ravine.doctor.probe import Activation
 from ravine.records.findings import Finding, Severity
 
 RATE = "rate"
+DECAYED = "the rate decays to nothing"
 GONE, FOR_MOST = 1e-3, 0.5
 """Share of its peak below which a rate does nothing, and of the steps since the peak that it may be there."""
 BEGUN = 0.5
@@ -65,8 +66,8 @@ def _gone(log: LoopLog, steps: np.ndarray, values: np.ndarray) -> Iterator[Findi
         return
     measured = f"from {values[peak]:.3g} to {values[-1]:.3g}; below a thousandth since step {int(first) + 1:,}"
     remedy = "Step the schedule once an epoch if its numbers are epochs, or give it numbers of steps."
-    title, threshold = "the rate decays to nothing", f"above {GONE:g} of its peak for half of the steps"
-    yield Finding("warning", RATE, title, measured, threshold, "PROTOCOL, update-to-weight", f"step {int(first) + 1:,}", remedy)
+    threshold = f"above {GONE:g} of its peak for half of the steps"
+    yield Finding("warning", RATE, DECAYED, measured, threshold, "PROTOCOL, update-to-weight", f"step {int(first) + 1:,}", remedy)
 
 
 def _unbegun(log: LoopLog, top: float) -> Iterator[Finding]:

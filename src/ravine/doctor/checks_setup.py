@@ -24,6 +24,7 @@ LOADING = "loading"
 LARGE = 100.0
 """Root mean square of the inputs above which they are not scaled: a hundred times what initialisations suppose."""
 _BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+RANDOM = "parameters stay at their random values"
 CONSTANT = "inputs are the same in every row"
 _KARPATHY = "Karpathy (2019), A recipe for training neural networks"
 _LECUN = "LeCun et al. (1998), Efficient BackProp, section 4.3"
@@ -120,7 +121,7 @@ def _parameters(subject: Subject, reading: Reading) -> Iterator[Finding]:
     if drawn:
         remedy = "Leave requires_grad as it is, or give it weights that were trained."
         yield _finding(
-            "parameters stay at their random values",
+            RANDOM,
             f"{len(drawn)} with requires_grad=False that every seed draws anew",
             "none",
             structure.few(drawn),

@@ -4,10 +4,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from ravine.doctor.checks_curve import FLAT
-from ravine.doctor.checks_loss import INDEPENDENT, NO_INPUT, OVERFIT, TOO_HIGH
+from ravine.doctor.checks_loss import INDEPENDENT, NO_INPUT, TOO_HIGH
 from ravine.doctor.checks_rate import TOO_LOW
+from ravine.doctor.checks_setup import RANDOM
 from ravine.doctor.outcome import Outcome, judged, unknown
+from ravine.doctor.reach import OVERFIT
+from ravine.records.findings import RUNGS, Severity
 
+UNLEARNT = "not even one batch can be learnt"
+DEAF = (
+    "Look for what keeps the inputs from the output: a mask the wrong way round (where True hides, or shows), layers that see no input, "
+    "outputs detached from the weights, weights that start at zero, dead units, frozen layers."
+)
+"""The remedy where neither one batch is learnt nor anything of the inputs."""
 THOUSAND, STEADY = 1000, 0.1
 """Steps of a small training, and the share of the loss that they must take off."""
 
@@ -21,12 +30,31 @@ def without_echoes(outcomes: Sequence[Outcome], stops: Mapping[str, str]) -> lis
     """
     if OVERFIT not in stops:
         return list(outcomes)
-    return [
-        unknown(outcome.rung.rung, f"{outcome.rung.measured}; {stops[OVERFIT]}")
-        if outcome.rung.rung == INDEPENDENT and outcome.rung.verdict == "fail" and _titles(outcome) == [NO_INPUT]
-        else outcome
-        for outcome in outcomes
-    ]
+    deaf = next((one for one in outcomes if one.rung.verdict == "fail" and _titles(one) == [NO_INPUT]), None)
+    if deaf is None:
+        return list(outcomes)
+    beside = f"; what it learns does not depend on its inputs: {deaf.rung.measured}"
+    made = {INDEPENDENT: unknown(INDEPENDENT, f"{deaf.rung.measured}; {stops[OVERFIT]}")}
+    return [_told(one, UNLEARNT, beside, DEAF) if one.rung.rung == OVERFIT else made.get(one.rung.rung, one) for one in outcomes]
+
+
+def with_causes_first(outcomes: Sequence[Outcome], stops: Mapping[str, str]) -> list[Outcome]:
+    """Where not even one batch can be learnt, weights that stay random are no choice but a cause, and it follows from them.
+
+    Args:
+        outcomes: of all rungs.
+        stops: rung -> why the rungs above it mean nothing.
+    """
+    if OVERFIT not in stops:
+        return list(outcomes)
+    beside = f"; {stops[OVERFIT]}"
+    raised = [_told(one, RANDOM, beside, severity="error") if RANDOM in _titles(one) else one for one in outcomes]
+    below = [one for one in raised if RUNGS.index(one.rung.rung) < RUNGS.index(OVERFIT)]
+    cause = next((found.title for one in below for found in one.findings if found.severity == "error"), None)
+    if cause is None:
+        return raised
+    remedy = f'It may follow from the finding "{cause}": mend that first, and examine again.'
+    return [_told(one, UNLEARNT, "", remedy, severity="error") if one.rung.rung == OVERFIT else one for one in raised]
 
 
 def without_overcome_starts(outcomes: Sequence[Outcome], reached: float | None, baseline: float | None) -> list[Outcome]:
@@ -43,7 +71,7 @@ def without_overcome_starts(outcomes: Sequence[Outcome], reached: float | None, 
     if reached is None or baseline is None or not reached < (1 - FLAT) * baseline:
         return list(outcomes)
     beside = f"; the short training came to {reached:.4g}, below the {baseline:.4g} of a constant output"
-    return [_told(outcome, TOO_HIGH, beside) if TOO_HIGH in _titles(outcome) else outcome for outcome in outcomes]
+    return [_told(outcome, TOO_HIGH, beside, severity="information") if TOO_HIGH in _titles(outcome) else outcome for outcome in outcomes]
 
 
 def without_slow_descents(outcomes: Sequence[Outcome], fallen: float | None, steps: int) -> list[Outcome]:
@@ -56,17 +84,24 @@ def without_slow_descents(outcomes: Sequence[Outcome], fallen: float | None, ste
     """
     if fallen is None or not fallen * THOUSAND / steps >= STEADY:
         return list(outcomes)
-    beside = f"; in {steps} steps at it the loss fell by {fallen:.0%}"
+    beside, remedy = (
+        f"; in {steps} steps at it the loss fell by {fallen:.0%}",
+        "Nothing; `ravine race` tells whether a higher one is faster.",
+    )
     return [
-        _told(outcome, TOO_LOW, beside) if TOO_LOW in _titles(outcome) and outcome.rung.verdict == "warn" else outcome
+        _told(outcome, TOO_LOW, beside, remedy, severity="information")
+        if TOO_LOW in _titles(outcome) and outcome.rung.verdict == "warn"
+        else outcome
         for outcome in outcomes
     ]
 
 
-def _told(outcome: Outcome, title: str, beside: str) -> Outcome:
-    """The same as information, with what speaks for it."""
+def _told(outcome: Outcome, title: str, beside: str, remedy: str = "", *, severity: Severity = "error") -> Outcome:
+    """The same with a finding as severe as it is in this light, what speaks for it, and maybe another remedy."""
     findings = [
-        replace(found, severity="information", measured=f"{found.measured}{beside}") if found.title == title else found
+        replace(found, severity=severity, measured=f"{found.measured}{beside}", remedy=remedy or found.remedy)
+        if found.title == title
+        else found
         for found in outcome.findings
     ]
     return judged(outcome.rung.rung, f"{outcome.rung.measured}{beside}", findings, stops=outcome.stops)

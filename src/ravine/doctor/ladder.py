@@ -7,7 +7,7 @@ from typing import Any
 
 from ravine.doctor import checks_curve, checks_functions, checks_gradients, checks_loss, checks_numbers, checks_rate, checks_setup
 from ravine.doctor.curves import fall
-from ravine.doctor.hindsight import without_echoes, without_overcome_starts, without_slow_descents
+from ravine.doctor.hindsight import with_causes_first, without_echoes, without_overcome_starts, without_slow_descents
 from ravine.doctor.outcome import Outcome, judged, skipped, unknown
 from ravine.doctor.short_run import ShortRun, Trajectory, short_run
 from ravine.doctor.subject import Settings, Subject
@@ -49,6 +49,7 @@ def examine(task: Task, settings: Settings | None = None, observer: Observer | N
             return _blocked(task, error.finding)
         climb = _Climb(Subject(usable, chosen), found)
         outcomes = without_echoes([_climbed(climb, name, tell) for name in RUNGS], climb.stops)
+        outcomes = with_causes_first(outcomes, climb.stops)
         outcomes = without_overcome_starts(outcomes, climb.reached, usable.baseline_loss())
         outcomes = without_slow_descents(outcomes, *climb.fallen)
     findings = tuple(finding for outcome in outcomes for finding in outcome.findings)

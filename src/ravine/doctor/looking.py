@@ -162,9 +162,9 @@ class Look:
 
     def _tell(self, output: Any) -> None:
         leaves = (leaf for leaf in pytree.tree_leaves(output) if isinstance(leaf, Tensor) and leaf.is_floating_point())
-        wide = next((leaf for leaf in leaves if leaf.ndim > 1 and leaf.requires_grad), None)
-        if wide is not None and self._on_output is not None:
-            self._on_output(wide)
+        told = max((leaf for leaf in leaves if leaf.ndim and leaf.requires_grad), key=lambda leaf: leaf.ndim > 1, default=None)
+        if told is not None and self._on_output is not None:
+            self._on_output(told)
 
     def _look(self, name: str, place: str, module: nn.Module, given: Any, output: Any) -> None:
         tensor = first_tensor(output)

@@ -40,6 +40,9 @@ class Measured:
         weight: summed weights of the rows of a cross-entropy: 1 for a mean; None where no such loss was seen.
         classes: of that loss.
         is_closed: whether the optimizer asked for its gradients itself.
+        unmoved: share of the numbers with a gradient that the step left as they were, (parameters,); NaN where weights are not in half
+            precision, or the optimizer makes up for their rounding; empty where none are judged.
+        squares: of each backward pass the loss that its gradient would have if it were a mean of squares; empty where it is not known.
     """
 
     gradients: list[float]
@@ -54,6 +57,8 @@ class Measured:
     weight: float | None
     classes: int | None
     is_closed: bool
+    unmoved: list[float] = field(default_factory=list)
+    squares: list[float] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -64,6 +69,8 @@ class _Came:
     sums: dict[int, Tensor] = field(default_factory=dict)
     zeroed: list[bool] = field(default_factory=list)
     weight: list[Tensor] = field(default_factory=list)
+    squares: list[Tensor] = field(default_factory=list)
+    width: int = 1
     classes: int | None = None
 
 
@@ -89,6 +96,7 @@ class Sample:
         self._handles = [_hooked(p, self._coming(place)) for place, p in enumerate(self._params) if p.requires_grad]
         self._gradients: list[Tensor | None] = [None] * len(self._params)
         self._updates: list[Tensor | None] = [None] * len(self._params)
+        self._unmoved: list[Tensor | None] = [None] * len(self._params)
         self._factor = 1.0
 
     @property
@@ -101,7 +109,9 @@ class Sample:
         scores = out.detach()
 
         def look(gradient: Tensor) -> None:
-            found = weight_of_rows(scores, gradient)
+            self._came.squares.append(as_squares(gradient))
+            self._came.width = gradient.numel() // max(1, len(gradient))
+            found = weight_of_rows(scores, gradient) if scores.ndim > 1 else None
             if found is not None:
                 self._came.weight.append(found / (self._scale or 1.0))
                 self._came.classes = gradient.shape[-1]
@@ -128,8 +138,15 @@ class Sample:
         places, self._is_stepped = self._places(optimizer), True
         if is_closed:
             self._measure(places)
-        for place, ratio in self._relative(places, changes(*self._of(places))).items():
+        held, now = self._of(places)
+        for place, ratio in self._relative(places, changes(held, now)).items():
             self._updates[place] = ratio
+        narrow = [(place, old, new) for place, old, new in zip(places, held, now, strict=True) if new.dtype in HALVES]
+        groups = {id(p): group for group in optimizer.param_groups for p in group["params"]} if narrow else {}
+        for place, old, new in narrow:
+            p = self._params[place]
+            if not makes_up(groups[id(p)], optimizer.state.get(p, {}), p):
+                self._unmoved[place] = unmoved(old, new, p.grad)
 
     def close(self) -> None:
         """Take every hook away; a second call does nothing."""
@@ -155,7 +172,11 @@ class Sample:
         was_edited = any(size > CHANGED for size in _read(self._edits))
         has = [gradient is not None for gradient in self._gradients]
         classes, is_closed = self._came.classes, self._is_closed
-        return Measured(gradients, updates, has, passes, small, big, raw, zeroed, was_edited, weight, classes, is_closed)
+        still = _read(self._unmoved) if any(share is not None for share in self._unmoved) else []
+        squares = self._squares(passes)
+        return Measured(
+            gradients, updates, has, passes, small, big, raw, zeroed, was_edited, weight, classes, is_closed, unmoved=still, squares=squares
+        )
 
     def _places(self, optimizer: torch.optim.Optimizer) -> list[int]:
         own = {id(p) for group in optimizer.param_groups for p in group["params"]}
@@ -188,6 +209,12 @@ class Sample:
 
         return look
 
+    def _squares(self, passes: int) -> list[float]:
+        """Losses of the passes; none where a sum over as many columns, divided by the passes, would have the same gradients."""
+        if self._is_closed or len(self._came.squares) != passes or self._came.width == passes**2:
+            return []
+        return [value / (self._scale or 1.0) ** 2 for value in _read(self._came.squares)]
+
     def _noise(self, passes: int, raw: float | None, gradients: Sequence[float]) -> tuple[float | None, float | None]:
         """Squared norms of the gradient of one pass and of all, which the noise scale is made of."""
         rows = [parts for parts in self._came.parts.values() if parts]
@@ -198,6 +225,41 @@ class Sample:
         if not self._is_distributed:
             return small, None if raw is None else raw**2
         return small, sum(size**2 for size in gradients if not math.isnan(size))
+
+
+def as_squares(gradient: Tensor) -> Tensor:
+    """The loss that has this gradient if it is the mean of squared differences, whose own is 2 d / n."""
+    return norm(gradient).square() * (gradient.numel() / 4)
+
+
+def unmoved(old: Tensor, new: Tensor, gradient: Tensor | None) -> Tensor | None:
+    """Share of the numbers with a gradient that are what they were; None where there is no such number.
+
+    Args:
+        old: numbers before a step, evenly spread over a parameter.
+        new: after it.
+        gradient: of the whole parameter.
+    """
+    if gradient is None or gradient.is_sparse:
+        return None
+    driven = spread(gradient) != 0
+    # Of none it is NaN, which is what is not known.
+    return ((old == new) & driven).sum() / driven.sum()
+
+
+def makes_up(group: Mapping[str, Any], state: Mapping[str, Any], p: Tensor) -> bool:
+    """Whether an optimizer keeps what rounding takes from a weight: in a wider copy, in a sum of the rest, or by chance.
+
+    Args:
+        group: settings of the weight.
+        state: kept for it.
+        p: the weight.
+    """
+    said = " ".join(f"{key}={value}" for key, value in group.items() if key != "params" and value)
+    if any(word in said for word in ("stochastic", "kahan", "master")):
+        return True
+    kept = [one for one in state.values() if isinstance(one, Tensor) and one.shape == p.shape]
+    return any(one.dtype not in HALVES and bool((one.to(p.dtype) == p.detach()).all()) for one in kept)
 
 
 def _hooked(tensor: Tensor, look: Callable[[Tensor], None]) -> Any:

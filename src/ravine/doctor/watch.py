@@ -257,7 +257,7 @@ class Watch:
         if measured is None:
             return
         if self._scaler is not None and not sample.knows_scale:
-            measured = replace(measured, small=None, big=None, raw=None, weight=None)
+            measured = replace(measured, small=None, big=None, raw=None, weight=None, squares=[])
         self._settle()
         look = self._look
         self._disarm()

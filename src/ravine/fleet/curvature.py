@@ -13,7 +13,7 @@ from typing import Any, Protocol, final
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, grad, vmap
+from torch.func import grad, vmap
 from torch.utils import _pytree as pytree
 
 from ravine.base._seeds import derive
@@ -25,6 +25,7 @@ from ravine.fleet.substitutes import stackable_operations
 from ravine.fleet.tiles import Training, seed_streams
 from ravine.rules import Rule
 from ravine.tasks._randomness import isolated
+from ravine.tasks.functional import functional_call
 from ravine.tasks.objective import Objective, divide
 
 CURVATURE = "curvature"

@@ -5,10 +5,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, grad_and_value, vmap
+from torch.func import grad_and_value, vmap
 
 from ravine.fleet.stacking import Stack
 from ravine.fleet.substitutes import stackable_operations
+from ravine.tasks.functional import functional_call
 
 StackedGradient = Callable[[Stack, Stack, Any], tuple[Stack, Tensor, Stack]]
 """(parameters, buffers, batch) -> (gradients, loss_L, buffers after the forward pass)."""

@@ -6,7 +6,6 @@ from typing import Any, final
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.utils import _pytree as pytree
 
 from ravine.fleet.data import gather, size, slices
@@ -31,6 +30,7 @@ from ravine.fleet.native import (
 from ravine.fleet.stacking import split_state
 from ravine.fleet.stepping import in_float32
 from ravine.fleet.tiles import Tile, Training, weighted_mean
+from ravine.tasks.functional import functional_call
 
 
 @final

@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.utils import _pytree as pytree
 
 from ravine.base.errors import TaskError
@@ -19,6 +18,7 @@ from ravine.fleet.reads import first_read
 from ravine.fleet.stacking import split_state
 from ravine.fleet.trial import OTHER_NUMBERS, Copy, Single, alone, is_mixable, obstacle
 from ravine.tasks._randomness import isolated
+from ravine.tasks.functional import functional_call
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Any, final
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call, replace_all_batch_norm_modules_, vmap
+from torch.func import replace_all_batch_norm_modules_, vmap
 
 from ravine.base.errors import InputError
 from ravine.fleet.calibration import MOST_LANES
@@ -21,6 +21,7 @@ from ravine.fleet.substitutes import stackable_operations
 from ravine.surfaces.directions import Weights
 from ravine.tasks import Task
 from ravine.tasks._randomness import isolated
+from ravine.tasks.functional import functional_call
 from ravine.tasks.objective import Objective
 
 PREFIX = "model."

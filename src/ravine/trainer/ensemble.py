@@ -17,12 +17,12 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from ravine.base._checks import count
 from ravine.base.errors import InputError, RecordError, TaskError
 from ravine.schedules import CosineRestarts, Schedule
 from ravine.tasks import Task
+from ravine.tasks.functional import functional_call
 from ravine.trainer.checkpoint import read, snapshot_name, write
 
 PROBABILITIES, OUTPUTS = "mean of probabilities", "mean of outputs"

@@ -10,7 +10,7 @@ UNRULY = (
     *("weights are rewritten too fast", "the rate is too high", "the rate is near the top", "the loss oscillates"),
 )
 LOST = ("gradients vanish on the way to the first layer", "differences between inputs are lost with depth")
-NO_INPUT = "what the model learns does not depend on its inputs"
+NO_INPUT = "the inputs say nothing of the validation targets"
 NOT_GIVEN = "parameters are not given to the optimizer"
 ASLEEP = "modules are in evaluation mode while training"
 

@@ -47,6 +47,28 @@ def test_few_possible_inputs_meet_by_chance():
     assert said(healthy(train=splits[0], validation=splits[1])) == []
 
 
+def copied_before_the_split(inputs, targets):
+    """The rows three times over, mixed and split."""
+    order = torch.randperm(3 * len(inputs), generator=torch.Generator().manual_seed(1)) % len(inputs)
+    cut = len(order) * 3 // 4
+    return said(healthy(train=(inputs[order[:cut]], targets[order[:cut]]), validation=(inputs[order[cut:]], targets[order[cut:]])))
+
+
+def test_rows_that_were_copied_before_the_split():
+    leak = [("warning", "rows of the validation split stand in train", "the validation split")]
+    assert copied_before_the_split(*blobs()) == leak
+    bits = (torch.arange(256)[:, None] >> torch.arange(8)) % 2
+    assert copied_before_the_split(bits.float()[:, :6], bits.sum(1) % 2) == []
+    assert copied_before_the_split(bits.float(), bits.sum(1) % 2) == []
+
+
+def test_an_input_that_is_observed_twice_is_no_copy():
+    inputs, targets = blobs(128)
+    order = torch.arange(384) % 128
+    other = (targets[order] + torch.arange(384) // 128) % 4
+    assert said(healthy(train=(inputs[order], other), validation=(inputs[:64], targets[:64]))) == []
+
+
 def test_rows_of_a_step_of_its_own_are_compared_whole():
     def step(model, batch):
         return functional.cross_entropy(model(batch[0]), batch[1])

@@ -88,6 +88,15 @@ def test_updates_against_weights(ratio, loss, expected):
     assert said(outcome) == expected
 
 
+@pytest.mark.parametrize("gradient", [0.0, float("nan")])
+def test_what_gets_no_gradient_is_not_called_slow(gradient):
+    updates, norms = np.full((STEPS, 3), 1e-3), np.ones((STEPS, 3))
+    updates[:, 0] = 0.0
+    assert said(checks.updates(trajectory(updates=updates, gradients=norms))) == [("warning", "weights hardly move")]
+    norms[:, 0] = gradient
+    assert said(checks.updates(trajectory(updates=updates, gradients=norms))) == []
+
+
 def test_the_first_updates_are_no_standard():
     updates = np.full((STEPS, 3), 1e-3)
     updates[:12] = 1.0

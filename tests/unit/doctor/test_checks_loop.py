@@ -37,6 +37,7 @@ ONE = {"gradients": [1.0, float("nan")], "has_gradient": [True, False]}
         ("modules are in evaluation mode while training", {"looks": looks(asleep=("drop",))}),
         ("weights change outside of the optimizer", {"edits": [3, 7]}),
         ("gradients are summed, not averaged", {"looks": looks(weight=8.0, passes=8)}),
+        ("gradients are summed, not averaged", {"looks": looks(squares=[1.5, 2.5], passes=2), "losses": [2.0] * 600}),
         ("clipping leaves next to nothing of the gradients", {"looks": looks(raw=1e5)}),
         ("no loss scale in float16", {"half": True}),
         ("steps are skipped for overflow", {"has_scaler": True, "scales": [(0, 8.0)], "skipped": list(range(400, 600, 2))}),
@@ -53,12 +54,27 @@ def test_each_fault_of_a_loop_is_named(title, changes):
         {"looks": [*looks(4, asleep=("drop",)), *looks(2)]},
         {"edits": [3]},
         {"looks": looks(weight=1.02, passes=8)},
+        {"looks": looks(squares=[0.4, 0.6], passes=2)},
+        {"looks": [*looks(2, squares=[1.5, 2.5]), *looks(1, squares=[1.4, 2.8])]},
+        {"looks": looks(squares=[2.0])},
         {"looks": looks(raw=10.0)},
         {"half": True, "has_scaler": True, "scales": [(0, 8.0)], "skipped": [1, 2, 3]},
     ],
 )
 def test_and_not_where_it_is_none(changes):
     assert titles(log(**changes)) == []
+
+
+@pytest.mark.parametrize(("strangers", "is_found"), [(("a.weight", "b.weight"), False), (("a.weight",), True)])
+def test_where_no_parameter_is_given_their_gradients_are_not_missed(strangers, is_found):
+    assert ("no gradient reaches the optimizer" in titles(log(strangers=strangers, looks=looks(**NONE)))) is is_found
+
+
+@pytest.mark.parametrize(
+    ("decayed", "said"), [(("a.bias",), "1 parameter of one dimension decays"), (("a", "b"), "2 parameters of one dimension decay")]
+)
+def test_one_and_many_are_told_apart(decayed, said):
+    assert [finding.measured for finding in checks_loop.loading(log(decayed=decayed)).findings] == [f"{said} with the matrices"]
 
 
 def test_norms_that_decay_are_for_information():

@@ -66,6 +66,30 @@ def test_a_loss_that_adds_up_over_rows(reduction, expected):
     assert said(checks.initial_loss(subject(healthy(small, adding(reduction))))) == expected
 
 
+def squares(output, target):
+    return (output - target).square().mean()
+
+
+def squares_in_a_row(output, target):
+    return squares(output.flatten(), target)
+
+
+def strict_squares(output, target):
+    assert output.ndim == 2
+    return squares(output, target)
+
+
+@pytest.mark.parametrize(
+    ("loss", "columns", "expected"),
+    [(squares, False, ["error"]), (squares, True, []), (squares_in_a_row, False, []), (strict_squares, False, [])],
+)
+def test_a_loss_of_every_output_and_every_target(loss, columns, expected):
+    x, _ = blobs()
+    data = (x, x[:, :1] if columns else x[:, 0])
+    outcome = checks.initial_loss(subject(healthy(lambda: nn.Linear(6, 1), loss, data, data, metrics={})))
+    assert said(outcome) == [(severity, "the loss compares every output with every target") for severity in expected]
+
+
 def wide(factor):
     def make():
         model = nn.Linear(6, 1)
@@ -124,7 +148,7 @@ def test_labels_that_have_nothing_to_do_with_their_inputs():
     good = checks.input_independent(subject(healthy()))
     assert (good.rung.verdict, said(good)) == ("pass", [])
     sick = checks.input_independent(subject(healthy(train=shuffled(256, 0), validation=shuffled(64, 1))))
-    assert said(sick) == [("error", "what the model learns does not depend on its inputs")]
+    assert said(sick) == [("error", "the inputs say nothing of the validation targets")]
 
 
 def test_a_loss_that_refuses_other_numbers_of_rows_adds_up_to_nothing():

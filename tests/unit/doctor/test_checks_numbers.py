@@ -95,6 +95,29 @@ def test_the_largest_eigenvalue_of_a_known_matrix():
     assert torch.equal(objective.model.theta, torch.ones(3))
 
 
+class Attends(nn.Module):
+    def __init__(self, *, fused):
+        super().__init__()
+        self.fused, self.qkv = fused, nn.Linear(4, 12)
+
+    def forward(self, x):
+        query, key, value = self.qkv(x).unflatten(-1, (3, 1, 4)).movedim(-3, 0).transpose(-2, -3)
+        if self.fused:
+            return functional.scaled_dot_product_attention(query, key, value)
+        return (query @ key.mT / 2.0).softmax(-1) @ value
+
+
+def test_fused_attention_has_the_curvature_of_attention_written_out():
+    rows = (torch.randn(6, 5, 4, generator=torch.Generator().manual_seed(1)),)
+
+    def value(fused):
+        torch.manual_seed(0)
+        task = ravine.Task("attends", lambda: Attends(fused=fused), rows, rows, step=lambda model, batch: model(batch[0]).square().mean())
+        return checks.largest_eigenvalue(Objective(Attends(fused=fused), task), rows)
+
+    assert value(fused=True) == pytest.approx(value(fused=False), rel=1e-3)
+
+
 @pytest.mark.parametrize(("lr", "severities"), [(0.2, []), (0.4, ["warning"])])
 def test_descent_is_stable_up_to_two_over_the_eigenvalue(lr, severities, run):
     subject = Subject(bowl(), Settings(optimizer="sgd", lr=lr))

@@ -28,6 +28,12 @@ def test_where_a_rate_lies(lr, expected):
     assert [(finding.severity, finding.title) for finding in rate(bounds(), lr).findings] == expected
 
 
+@pytest.mark.parametrize(("descent", "remedy"), [(0.0119, "lr=0.002"), (0.0151, "lr=0.002"), (0.02, "lr=0.002"), (0.96, "lr=0.1")])
+def test_the_rate_that_is_advised_is_above_the_bound(descent, remedy):
+    (found,) = rate(bounds(descents=(descent, 1.0)), 1e-3).findings
+    assert f"Use {remedy} or more" in found.remedy
+
+
 def test_without_a_descent_nothing_is_known():
     none = bounds(descents=(None, None))
     assert rate(none, None).rung.verdict == "unknown"

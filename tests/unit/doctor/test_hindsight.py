@@ -2,9 +2,10 @@
 
 import pytest
 
-from ravine.doctor import checks_loss
-from ravine.doctor.hindsight import without_echoes, without_overcome_starts, without_slow_descents
+from ravine.doctor import checks_loss, checks_setup
+from ravine.doctor.hindsight import DEAF, with_causes_first, without_echoes, without_overcome_starts, without_slow_descents
 from ravine.doctor.outcome import judged
+from ravine.doctor.reach import OVERFIT
 from ravine.records.findings import Finding
 
 
@@ -15,7 +16,7 @@ def outcome(rung, title, severity="error"):
 SICK = [
     outcome(checks_loss.INITIAL, checks_loss.TOO_HIGH),
     outcome(checks_loss.INDEPENDENT, checks_loss.NO_INPUT),
-    outcome(checks_loss.OVERFIT, "not even one batch can be learnt"),
+    outcome(OVERFIT, "not even one batch can be learnt"),
 ]
 
 
@@ -24,10 +25,27 @@ def verdicts(outcomes):
 
 
 def test_what_does_not_learn_one_batch_says_nothing_of_its_inputs():
-    assert verdicts(without_echoes(SICK, {checks_loss.OVERFIT: "no"})) == ["fail", "unknown", "fail"]
+    assert verdicts(without_echoes(SICK, {OVERFIT: "no"})) == ["fail", "unknown", "fail"]
     assert verdicts(without_echoes(SICK, {})) == ["fail"] * 3
+    told = without_echoes(SICK, {OVERFIT: "no"})[2].findings[0]
+    assert told.measured == "m; what it learns does not depend on its inputs: m"
+    assert told.remedy == DEAF
     leak = outcome(checks_loss.INDEPENDENT, "rows of a batch see each other")
-    assert verdicts(without_echoes([leak], {checks_loss.OVERFIT: "no"})) == ["fail"]
+    assert verdicts(without_echoes([leak], {OVERFIT: "no"})) == ["fail"]
+
+
+def test_what_explains_that_no_batch_is_learnt_stands_above_it():
+    frozen, unlearnt = outcome("loading", checks_setup.RANDOM, "warning"), SICK[2]
+    cause, follows = with_causes_first([frozen, unlearnt], {OVERFIT: "no"})
+    assert (cause.rung.verdict, cause.findings[0].severity) == ("fail", "error")
+    assert cause.findings[0].measured == "m; no"
+    assert f'may follow from the finding "{checks_setup.RANDOM}"' in follows.findings[0].remedy
+    assert with_causes_first([frozen, unlearnt], {}) == [frozen, unlearnt]
+
+
+def test_a_lower_warning_of_another_kind_is_no_cause():
+    other = outcome("loading", "one class holds nearly all rows", "warning")
+    assert with_causes_first([other, SICK[2]], {OVERFIT: "no"}) == [other, SICK[2]]
 
 
 @pytest.mark.parametrize(
@@ -68,3 +86,4 @@ def test_a_rate_below_the_first_descent_is_told_and_no_fault_where_the_loss_fall
     (found,) = without_slow_descents([low], fallen, steps)
     assert found.rung.verdict == expected
     assert ("in 200 steps at it the loss fell by 5%" in found.findings[0].measured) == (expected == "pass" and steps == 200)
+    assert found.findings[0].remedy.startswith("Nothing") == (expected == "pass")

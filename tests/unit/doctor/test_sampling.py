@@ -3,7 +3,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from ravine.doctor.sampling import SLICE, Sample, changes, norm, spread, weight_of_rows
+from ravine.doctor.sampling import SLICE, Sample, as_squares, changes, makes_up, norm, spread, unmoved, weight_of_rows
 
 
 def model():
@@ -102,6 +102,54 @@ def test_a_long_tensor_is_sampled_evenly():
 def test_norms_do_not_overflow_in_half_precision():
     assert float(norm(torch.full((100,), 6e4, dtype=torch.float16))) == pytest.approx(6e5, rel=1e-2)
     assert float(norm(torch.sparse_coo_tensor([[0, 3]], [3.0, 4.0], (9,), check_invariants=True))) == pytest.approx(5.0)
+
+
+def test_a_mean_of_squares_is_known_from_its_gradient():
+    out = torch.randn(8, 5, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    loss = F.mse_loss(out, torch.ones(8, 5))
+    assert float(as_squares(torch.autograd.grad(loss, out)[0])) == pytest.approx(loss.item(), rel=1e-5)
+
+
+@pytest.mark.parametrize(("width", "passes", "is_known"), [(1, 4, True), (4, 2, False), (4, 4, True)])
+@pytest.mark.parametrize("scale", [None, 64.0])
+def test_losses_of_the_passes(width, passes, is_known, scale):
+    torch.manual_seed(0)
+    made = nn.Linear(3, width)
+    optimizer, losses = torch.optim.SGD(made.parameters(), lr=0.1), []
+    sample = Sample(dict(made.named_parameters()), scale)
+    for _ in range(passes):
+        out = made(torch.randn(8, 3))
+        sample.output(out)
+        losses.append(out.square().mean())
+        (losses[-1] * (scale or 1.0)).backward()
+    sample.before(optimizer, is_closed=False)
+    optimizer.step()
+    sample.after(optimizer, is_closed=False)
+    expected = [loss.item() for loss in losses] if is_known else []
+    assert sample.read().squares == pytest.approx(expected, rel=1e-4)
+
+
+def test_numbers_that_a_step_leaves_although_they_have_a_gradient():
+    old, new = torch.tensor([1.0, 2.0, 3.0, 4.0]), torch.tensor([1.0, 2.5, 3.0, 4.0])
+    assert float(unmoved(old, new, torch.tensor([1.0, 1.0, 1.0, 0.0]))) == pytest.approx(2 / 3)
+    assert unmoved(old, new, torch.zeros(4)).isnan()
+    assert unmoved(old, new, None) is None
+
+
+@pytest.mark.parametrize(
+    ("group", "state", "expected"),
+    [
+        ({"lr": 0.1}, {}, False),
+        ({"weights": "master"}, {}, True),
+        ({"kahan_sum": True}, {}, True),
+        ({"kahan_sum": False}, {}, False),
+        ({}, {"copy": torch.tensor([1.001, 2.0])}, True),
+        ({}, {"exp_avg": torch.zeros(2)}, False),
+        ({}, {"exp_avg": torch.tensor([1.0, 2.0], dtype=torch.bfloat16)}, False),
+    ],
+)
+def test_optimizers_that_make_up_for_rounding(group, state, expected):
+    assert makes_up(group, state, torch.tensor([1.0, 2.0], dtype=torch.bfloat16)) is expected
 
 
 def test_changes():

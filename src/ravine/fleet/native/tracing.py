@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 from torch._decomp import core_aten_decompositions
-from torch.func import functional_call, grad_and_value
+from torch.func import grad_and_value
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -25,6 +25,7 @@ from ravine.fleet.stacking import split_state
 from ravine.fleet.substitutes import stackable_operations
 from ravine.rules import Rule
 from ravine.tasks._randomness import isolated
+from ravine.tasks.functional import functional_call
 
 aten = torch.ops.aten
 
