@@ -8,6 +8,7 @@ Sums are taken in float64 in the order of the processes: all get the same bits, 
 """
 
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
@@ -31,6 +32,8 @@ _LOST = ("Connection closed by peer", "Connection reset by peer", "Broken pipe",
 """What torch says where a process is gone."""
 MOMENT = timedelta(seconds=3)
 """Within which processes that fail for one reason do so."""
+SETTLING_S = 0.1
+"""How long gloo's threads have to let go of what they held, before a process ends."""
 
 
 class Processes:
@@ -235,6 +238,10 @@ def joined(strategy: str | None = None, device: str = "cpu") -> Iterator[Process
     finally:
         if not is_begun:
             torch.distributed.destroy_process_group()
+            # Gloo's threads outlive the group where torch's caches hold its mesh (DTensor's do). One of them that has yet to drop the last
+            # exchange's tensors when the interpreter ends is ended by it in the midst of C++, which aborts the process
+            # (pytorch/pytorch#179291, as of torch 2.13). They need the interpreter's lock for it: leave it to them.
+            time.sleep(SETTLING_S)
 
 
 def is_told_elsewhere(error: BaseException) -> bool:

@@ -222,3 +222,30 @@ def test_every_process_needs_a_gpu_of_its_own(monkeypatch):
     monkeypatch.setenv("LOCAL_RANK", "2")
     with pytest.raises(InputError, match=r"process 2 is number 3 on its machine, where torch finds 2 GPUs: .* --nproc-per-node 2"):
         own_gpu(2)
+
+
+ENDING = """
+import builtins, sys, torch
+from ravine.trainer.distributed import joined
+
+# What torch's caches do to the group of a sharded model, and a lock that is let go of as late as on a busy machine.
+with joined("ddp"):
+    builtins.held = torch.distributed.group.WORLD
+    sys.setswitchinterval(1000)
+    for _ in range(50):
+        numbers = torch.ones(200_000)
+        numbers.note = "has a Python side"
+        torch.distributed.all_reduce(numbers)
+        del numbers
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("attempt", range(4))
+def test_a_process_ends_without_a_signal_while_gloo_still_holds_tensors(tmp_path, attempt):
+    """Every second run was aborted ("terminate called without an active exception") before threads had time to let go."""
+    script = tmp_path / "ending.py"
+    script.write_text(ENDING)
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", str(script)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    assert done.returncode == 0, done.stderr
