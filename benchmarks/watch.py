@@ -21,10 +21,10 @@ from torch.nn import functional
 import ravine
 
 TARGET = 1.05
-EVERY = 100
+EVERY = 200
 """The default of `ravine.watch`."""
-WARM = 2 * EVERY
-"""Steps before the first turn: looks are denser in the first hundred."""
+WARM = EVERY
+"""Steps before the first turn: looks are denser in the first of these."""
 
 
 class Block(nn.Module):
@@ -71,7 +71,7 @@ def text(stream):
     return codes[:, :-1], codes[:, 1:]
 
 
-CASES = {"W3": (mlp, images, 200), "W5": (Transformer, text, 100)}
+CASES = {"W3": (mlp, images, 200), "W5": (Transformer, text, 200)}
 """Model, batch, and steps of a turn: whole multiples of the looks."""
 
 
