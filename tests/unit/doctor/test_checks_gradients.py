@@ -56,6 +56,15 @@ def test_gradients_through_the_depth(scale, expected):
     assert said(checks.gradients(trajectory(gradients=trajectory().gradients * scale))) == expected
 
 
+@pytest.mark.parametrize(("value", "expected"), [(1.0, []), (1e-6, ["gradients vanish on the way to the first layer"])])
+def test_queries_that_get_little_are_no_vanishing_gradient_where_values_beside_them_get_enough(value, expected):
+    names = [f"blocks.{block}.{part}.weight" for block in range(2) for part in ("query", "key", "value", "out")]
+    norms = np.ones((STEPS, len(names)))
+    norms[:, 0], norms[:, 1] = 1e-6, value
+    run = Trajectory(tuple(names), dict.fromkeys(names, "matrix"), np.linspace(2.0, 1.0, STEPS), norms, np.full_like(norms, 1e-3), 1e-3)
+    assert [title for _, title in said(checks.gradients(run))] == expected
+
+
 def test_a_large_gradient_is_a_remark_and_with_a_jump_of_the_loss_a_warning():
     norms, losses = trajectory().gradients, np.linspace(2.0, 1.0, STEPS)
     norms[80] *= 10
