@@ -18,6 +18,7 @@ SECONDS = 30.0
 BUILT_IN = (
     *("line", "digits", "curve", "curve:two-bumps", "curve:sawtooth", "curve:step", "quadratic-deep"),
     *("line:noise=0", "chars:layers=2,heads=2,width=32,context=16"),
+    *("mnist-1d", "mnist-1d:cnn", "deep:20", "deep:8,normalisation=batch,connection=plain", "pinn:poisson"),
 )
 OPTIMIZERS = (("sgd", 0.1), ("momentum", 0.01), ("adam", 1e-3), ("lion", 1e-4), ("muon", 1e-3))
 """And the rates that people give them."""

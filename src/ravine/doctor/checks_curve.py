@@ -10,9 +10,14 @@ from ravine.doctor.short_run import Trajectory
 from ravine.records.findings import Finding, Severity
 
 CURVE = "curve"
+DISAGREES = "the loss falls and the metric does not get better"
+AGREED = 0.10
+"""Share by which the validation loss must fall before a metric is expected to follow."""
 STUCK, UNFINISHED = "the loss stays flat and high", "still improving at the end"
 FLAT = 0.01
 """Share of the initial loss by which it must fall, and by which it must come below the input-independent loss."""
+STRIDE = 1e-3
+"""Update over weights from which a loss that does not fall is not for want of a higher rate."""
 HIGH_SPIKE = 0.25
 """Share of the whole fall that a spike must undo to be more than a hard batch; of the loss itself, where it has not fallen."""
 AFTER = 5
@@ -80,10 +85,21 @@ def _flat(trajectory: Trajectory, fallen: float, baseline: float | None) -> Iter
     beside = f"; a constant output reaches {baseline:.4g}" if baseline is not None else ""
     moved = f"rose by {-fallen:.2%}" if fallen < 0 else f"fell by {fallen:.2%}"
     measured = f"{moved} to {last:.4g} in {len(trajectory.losses)} steps{beside}"
-    remedy = "Raise the rate; if `ravine range-test` finds no descent either, see the findings of the lower rungs."
+    remedy = _raised(trajectory)
     severity: Severity = "error" if is_stuck else "warning"
     source = f"PROTOCOL, the race, 10; {_TRAINER}"
     yield Finding(severity, CURVE, STUCK, measured, "a fall of 1 %", source, "", remedy)
+
+
+def _raised(trajectory: Trajectory) -> str:
+    """What to do about a loss that does not fall: no higher rate, where steps are large as they are."""
+    columns = trajectory.kernels()
+    rows = trajectory.updates[len(trajectory.updates) // 10 :][:, columns] if columns and trajectory.updates.ndim > 1 else np.empty(0)
+    known = rows[np.isfinite(rows)]
+    stride = float(np.median(known)) if known.size else 0.0
+    if stride > STRIDE:
+        return f"No higher rate: a step changes {stride:.2g} of the weights, which is enough. See the findings of the other rungs."
+    return "Raise the rate; if `ravine range-test` finds no descent either, see the findings of the lower rungs."
 
 
 def _spikes(trajectory: Trajectory, ends: tuple[float, float], logged: np.ndarray | None) -> Iterator[Finding]:
@@ -136,3 +152,29 @@ def _worsened(values: np.ndarray, is_up: bool) -> bool:
     late = values[-curves.LASTING :]
     lost = (best - late.max()) if is_up else (late.min() - best)
     return bool(lost > WORSENED * max(abs(best), 1e-12))
+
+
+def disagreement(trajectory: Trajectory, higher_is_better: Mapping[str, bool], ranked: str) -> Iterator[Finding]:
+    """Metrics that end no better than they began, while the loss of the very same rows fell.
+
+    Args:
+        trajectory: of the training.
+        higher_is_better: of every metric.
+        ranked: the metric that ranks; "loss" where none does.
+    """
+    losses = trajectory.evaluations.get("loss", np.empty(0))
+    if len(losses) < 4 or not losses[-1] < losses[0] - AGREED * abs(losses[0]):
+        return
+    for name, is_up in higher_is_better.items():
+        values = trajectory.evaluations.get(name, np.full(len(losses), np.nan))
+        first, late = float(values[0]), float(values[len(values) // 2 :].mean())
+        if not (late < first if is_up else late > first):
+            continue
+        severity: Severity = "warning" if name == ranked or len(higher_is_better) == 1 else "information"
+        better = "higher" if is_up else "lower"
+        measured = f"loss {losses[0]:.4g} to {losses[-1]:.4g} on validation; {name} ({better} is better) {first:.4g}, later {late:.4g}"
+        remedy = (
+            "Look for a sign or a numbering of the labels that the loss has the other way round than the metric "
+            "(1 for the same, or for different); where lower is better, say so: ravine.metrics.lower_is_better(metric)."
+        )
+        yield Finding(severity, CURVE, DISAGREES, measured, "both get better", "", name, remedy)

@@ -12,6 +12,7 @@ from ravine.doctor.subject import Subject
 from ravine.fleet.data import size
 from ravine.records.findings import Finding, Severity
 from ravine.tasks._randomness import isolated
+from ravine.tasks.hints import name_of
 from ravine.tasks.metrics import accuracy
 
 LOADING = "loading"
@@ -25,6 +26,12 @@ CROWD = 0.90
 """Share of the rows that one class may hold where accuracy is the metric."""
 PADDED, ELSEWHERE, LENGTHS = 0.10, 0.01, 3
 """Of a padding: its least share of the targets, its largest share of those before it, and its different lengths."""
+SQUARES = ("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss", "MSELoss", "L1Loss", "SmoothL1Loss", "HuberLoss")
+"""Losses by the distance between output and target."""
+FAR, ASIDE = 100.0, 10.0
+"""Root mean square of targets, and their mean in standard deviations where it is also as many in itself, that are not scaled."""
+TARGETS = "targets are not scaled"
+_LECUN = "LeCun et al. (1998), Efficient BackProp, section 4.3; decision 0019"
 _LEAKS = "Kaufman et al. (2012), Leakage in data mining"
 _IMBALANCE = "He and Garcia (2009), Learning from imbalanced data; decision 0019"
 _IGNORED = "torch's documentation of cross_entropy: ignore_index"
@@ -37,8 +44,9 @@ def data(subject: Subject) -> Iterator[Finding]:
         subject: of a task that runs.
     """
     yield from _shared(subject)
+    yield from _unscaled(subject)
     padding = list(_padding(subject))
-    yield from padding or _crowd(subject)
+    yield from padding or crowd(subject)
 
 
 def _shared(subject: Subject) -> Iterator[Finding]:
@@ -64,9 +72,29 @@ def _shared(subject: Subject) -> Iterator[Finding]:
         yield Finding(severity, LOADING, title, measured, threshold, _LEAKS, f"the {name} split", remedy)
 
 
+def _unscaled(subject: Subject) -> Iterator[Finding]:
+    """Targets of a regression that are far from what fresh models give."""
+    target = subject.target
+    if not isinstance(target, Tensor) or not target.is_floating_point() or name_of(subject.task.loss) not in SQUARES:
+        return
+    values = target.double()
+    rms, mean, sd = float(values.square().mean().sqrt()), float(values.mean()), float(values.std())
+    if rms <= FAR and not (abs(mean) > ASIDE * sd > 0 and abs(mean) > ASIDE):
+        return
+    measured = f"a root mean square of {rms:.3g}; mean {mean:.3g}, standard deviation {sd:.3g}"
+    threshold = f"a root mean square of at most {FAR:g}, a mean within {ASIDE:g} standard deviations of 0"
+    remedy = "Standardise with the training split: y = (y - y_train.mean(0)) / y_train.std(0), and turn predictions back by the same two."
+    yield Finding("warning", LOADING, TARGETS, measured, threshold, _LECUN, "the targets", remedy)
+
+
 def _rows(subject: Subject, split: Any) -> list[int]:
     """A hash of the inputs of every row; of everything, where they cannot be told from targets."""
-    return _hashes(_flat(split[:-1] if subject.task.step is None else split))
+    return hashed(split[:-1] if subject.task.step is None else split)
+
+
+def hashed(tree: Any) -> list[int]:
+    """A hash of every row of a tree of tensors."""
+    return _hashes(_flat(tree))
 
 
 def _flat(tree: Any) -> list[Tensor]:
@@ -95,7 +123,12 @@ def _are_copies(subject: Subject) -> bool:
     return all(half and len(set(_hashes(half))) >= TOLD_APART * count for half in halves)
 
 
-def _crowd(subject: Subject) -> Iterator[Finding]:
+def crowd(subject: Subject) -> Iterator[Finding]:
+    """Whether one class holds nearly all rows.
+
+    Args:
+        subject: of a task that runs.
+    """
     target = subject.target
     if not isinstance(target, Tensor) or not _are_classes(subject, target):
         return

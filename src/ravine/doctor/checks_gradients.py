@@ -28,6 +28,7 @@ UPDATE_LOW, UPDATE_HIGH = 1e-4, 5e-2
 MANY_DEAD, MOST_DEAD = 0.25, 0.40
 CHANCE = 0.01
 """Share of healthy models with a layer that is called dead by mere chance."""
+LARGE_ACTIVATIONS = "activations are large"
 LARGE = 10.0
 """Mean absolute activation."""
 DRIFT = 1e6
@@ -186,7 +187,7 @@ def activations(reading: Reading) -> Outcome:
 def _large(seen: Activation) -> Finding:
     remedy = "Scale the inputs, start with smaller weights, or normalise: nn.LayerNorm or nn.BatchNorm before this layer."
     measured, where = f"mean absolute value {seen.mean_abs:.3g}", f"{seen.name} ({seen.kind})"
-    return Finding("warning", ACTIVATIONS, "activations are large", measured, f"{LARGE:g}", _TRAINER, where, remedy)
+    return Finding("warning", ACTIVATIONS, LARGE_ACTIVATIONS, measured, f"{LARGE:g}", _TRAINER, where, remedy)
 
 
 def _drifting(hidden: Sequence[Activation], ratio: float) -> Finding:

@@ -7,17 +7,19 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from ravine.doctor import checks_curve, checks_gradients, checks_schedule, curves
-from ravine.doctor.checks_narrow import rounded
+from ravine.doctor.checks_average import averages
+from ravine.doctor.checks_decay import eaten
+from ravine.doctor.checks_narrow import PRECISION, rounded
 from ravine.doctor.checks_schedule import FEW_LOSSES
-from ravine.doctor.evaluated import stale
+from ravine.doctor.checks_steps import steps
 from ravine.doctor.loop_echoes import UNGIVEN, without_echoes
-from ravine.doctor.loop_log import Looked, LoopLog
+from ravine.doctor.loop_log import FEW_LOOKS, Looked, LoopLog, is_lower_better
 from ravine.doctor.outcome import Outcome, judged, skipped, unknown
 from ravine.doctor.signals import gradient_noise
 from ravine.doctor.structure import few
 from ravine.records.findings import Finding, Severity
 
-LOADING, PRECISION, CURVATURE, BATCH = "loading", "precision", "curvature", "batch size"
+LOADING, CURVATURE, BATCH = "loading", "curvature", "batch size"
 TWICE = 2
 """Looks that must agree before anything is said of the loop."""
 SUMMED = 1.5
@@ -28,10 +30,8 @@ LEFT = 1e-3
 """Share of its gradients that clipping must leave of each."""
 OVERFLOWING = 0.1
 """Share of the later steps that a loss scale may skip."""
-FEW_LOOKS = 5
-"""Below which updates, and a noise scale, are not judged."""
-FOLLOWED = 0.95
-"""Share of the first training loss below which validation must have come once, when training has halved."""
+FOLLOWED = 0.25
+"""Share of the fall of the training loss that validation must have made once, when training has halved."""
 _GUIDE = "PyTorch documentation, {}"
 _TRAINING = "Karpathy (2019), A recipe for training neural networks"
 _NOISE = "McCandlish et al. (2018), arXiv:1812.06162"
@@ -78,25 +78,14 @@ def _loading(log: LoopLog) -> Iterator[Finding]:
         remedy = "Look for assignments to .data, load_state_dict() or in-place edits inside of the loop; leave changes to optimizer.step()."
         measured, where = f"before {len(log.edits)} steps", f"step {log.edits[0] + 1:,}"
         yield _found("warning", "weights change outside of the optimizer", measured, threshold="at most once", where=where, remedy=remedy)
-    yield from _averages(log)
+    yield from averages(log)
+    yield from steps(log)
     if log.decayed:
         remedy = "optimizer = torch.optim.AdamW(ravine.optim.param_groups(model, weight_decay=0.1), lr=lr)"
         measured = (
             f"{len(log.decayed)} {'parameter of one dimension decays' if len(log.decayed) == 1 else 'parameters of one dimension decay'}"
         )
         yield _found("information", "norms and biases are decayed", f"{measured} with the matrices", where=few(log.decayed), remedy=remedy)
-
-
-def _averages(log: LoopLog) -> Iterator[Finding]:
-    evaluations = stale(log.evaluated)
-    if not evaluations:
-        return
-    remedy = "Before each evaluation: torch.optim.swa_utils.update_bn(loader, averaged); or average with "
-    remedy += "torch.optim.swa_utils.AveragedModel, which takes over the buffers."
-    measured = f"running means and variances of {log.evaluated[-1].layers} layers stayed the same over {evaluations} evaluations, "
-    measured += "while the weights moved, and the statistics of the trained model"
-    title, threshold = "averaged weights are evaluated with old statistics", "statistics that move with the weights"
-    yield _found("error", title, measured, threshold=threshold, where="the evaluated model", remedy=remedy)
 
 
 def _gradients(log: LoopLog) -> Iterator[Finding]:
@@ -181,7 +170,9 @@ def updates(log: LoopLog, is_whole: bool = False) -> Outcome:
         return unknown(
             checks_gradients.UPDATES, "the rate is still rising" if log.is_rising else "too few steps, and the first are the largest"
         )
-    return checks_gradients.updates(log.trajectory())
+    found = checks_gradients.updates(log.trajectory())
+    more = list(eaten(log))
+    return judged(found.rung.rung, found.rung.measured, [*more, *found.findings]) if more else found
 
 
 def units(log: LoopLog, is_whole: bool = False) -> Outcome:
@@ -208,11 +199,6 @@ def curve(log: LoopLog, is_whole: bool = False) -> Outcome:
     return judged(checks_curve.CURVE, found.rung.measured, [*found.findings, *_unfollowed(trajectory.losses, trajectory.evaluations)])
 
 
-def is_lower_better(name: str) -> bool:
-    """Whether a metric of this name is an error of some kind."""
-    return any(word in name.lower() for word in ("loss", "error", "perplexity", "mse", "mae", "nll", "wer", "cer", "bpc", "distance"))
-
-
 def _baseline(log: LoopLog) -> float | None:
     """What a constant output loses, where the gradients say that the loss is a cross-entropy."""
     if log.classes is None:
@@ -226,13 +212,13 @@ def _baseline(log: LoopLog) -> float | None:
 def _unfollowed(losses: np.ndarray, evaluations: dict[str, np.ndarray]) -> Iterator[Finding]:
     seen = evaluations.get("loss", np.empty(0))
     start, end = float(losses[:3].mean()), float(losses[-max(1, len(losses) // 10) :].mean())
-    if len(seen) <= curves.LASTING or not end <= start / 2 or not seen.min() >= FOLLOWED * start:
+    if len(seen) <= curves.LASTING or not end <= start / 2 or not seen.min() > start - FOLLOWED * (start - end):
         return
     measured = f"training fell from {start:.4g} to {end:.4g}; validation at best {seen.min():.4g} in {len(seen)} evaluations"
     remedy = "Are both prepared alike? Call model.eval() for validation and model.train() after it; statistics of averaged weights: "
     remedy += "torch.optim.swa_utils.update_bn(loader, averaged); watch.validation(model=averaged, ...) looks at them."
     title, source = "validation does not follow training", "Google's tuning playbook"
-    yield Finding("warning", checks_curve.CURVE, title, measured, f"below {FOLLOWED:.0%} of the first training loss", source, "", remedy)
+    yield Finding("warning", checks_curve.CURVE, title, measured, f"{FOLLOWED:.0%} of the fall", source, "", remedy)
 
 
 def precision(log: LoopLog, is_whole: bool = False) -> Outcome:

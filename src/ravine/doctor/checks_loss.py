@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
-from ravine.doctor import trials
+from ravine.doctor import checks_control, trials
 from ravine.doctor.outcome import Outcome, judged, unknown
 from ravine.doctor.reach import OVERFIT, unreached
 from ravine.doctor.subject import FEWEST_STEPS, LOOKED_AT, Subject, variant
@@ -150,8 +150,10 @@ def _of_output(subject: Subject, output: Any) -> Iterator[Finding]:
 
 def _broadcast(subject: Subject, output: Any) -> Iterator[Finding]:
     """Whether the loss pairs every output with every target, since their shapes differ by a dimension of one."""
+    if subject.task.loss is None:
+        return
     target = divide(subject.many)[1]
-    if subject.task.loss is None or not isinstance(output, Tensor) or not isinstance(target, Tensor) or output.ndim == target.ndim:
+    if not isinstance(output, Tensor) or not isinstance(target, Tensor) or output.ndim == target.ndim:
         return
     # Only where both hold the same numbers in the same order.
     if not target.is_floating_point() or [n for n in output.shape if n > 1] != [n for n in target.shape if n > 1]:
@@ -205,11 +207,17 @@ def input_independent(subject: Subject) -> Outcome:
         )
     steps, data = subject.steps, subject.task.data
     validation = take(data.validation, torch.arange(min(LOOKED_AT, size(data.validation))))
-    with_inputs = _reached(subject, data.train, validation, steps)
-    without = _reached(subject, _blank(data.train), _blank(validation), steps)
+    parts = checks_control.held_out(subject)
+    train, splits = (parts[0], {"validation": validation, "control": parts[1]}) if parts else (data.train, {"validation": validation})
+    known = _reached(subject, train, splits, steps)
+    plain = _reached(subject, _blank(train), {name: _blank(split) for name, split in splits.items()}, steps)
+    with_inputs, without = known["validation"], plain["validation"]
     measured = f"validation loss {with_inputs:.4g} with inputs, {without:.4g} with zeros in their place, after {steps} steps"
     if not math.isfinite(with_inputs) or not math.isfinite(without):
         return unknown(INDEPENDENT, measured, leak)
+    apart = checks_control.compared(subject, parts, known, plain) if parts else None
+    if apart is not None:
+        return judged(INDEPENDENT, measured, [*leak, apart])
     if with_inputs < BETTER * without or (without < 0 and with_inputs < without):
         chance = CHANCE / size(validation)
         if without > 0 and with_inputs > (1 - chance) * without:
@@ -223,14 +231,19 @@ def input_independent(subject: Subject) -> Outcome:
     return judged(INDEPENDENT, measured, [*leak, found])
 
 
-def _reached(subject: Subject, train: Any, validation: Any, steps: int) -> float:
-    """The lowest validation loss of any rate that lasted for two evaluations, as a mean over seeds: a single one may be luck."""
+def _reached(subject: Subject, train: Any, splits: Mapping[str, Any], steps: int) -> dict[str, float]:
+    """The lowest loss on every split of any rate that lasted for two evaluations, as a mean over seeds: a single one may be luck."""
     rates = [subject.settings.entry.search_lr * factor for factor in (1.0, 10.0)]
     seeds = [0, 1]
     lanes = trials.lanes_of(subject.settings.optimizer, rates, seeds)
     fleet = Fleet(subject.task, race_seed=subject.settings.seed, train=train)
-    curves = trials.train(fleet, lanes, steps, Evaluations({"validation": trials.marks(steps, 8)}, {"validation": validation}))
-    return float(trials.best(curves, held=2).reshape(len(rates), len(seeds)).mean(axis=1).min())
+    # A fleet knows validation and test by name: the control takes the place of the latter.
+    names = dict(zip(splits, ("validation", "test"), strict=False))
+    when = trials.marks(steps, 8)
+    evaluations = Evaluations(dict.fromkeys(names.values(), when), {names[key]: split for key, split in splits.items()})
+    curves = trials.train(fleet, lanes, steps, evaluations)
+    found = {key: trials.best(curves, "loss" if name == "validation" else f"{name} loss", held=2) for key, name in names.items()}
+    return {key: float(lows.reshape(len(rates), len(seeds)).mean(axis=1).min()) for key, lows in found.items()}
 
 
 def _blank(tree: Any) -> Any:

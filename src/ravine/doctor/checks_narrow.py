@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from ravine.doctor import checks_curve
-from ravine.doctor.loop_log import LoopLog
+from ravine.doctor.loop_log import FEW_LOOKS, LoopLog
 from ravine.doctor.structure import few
 from ravine.records.findings import Finding, Severity
 
@@ -13,7 +13,6 @@ ROUNDED = "updates are lost in rounding"
 PRECISION = "precision"
 MOST = 0.5
 """Share of a matrix's numbers with a gradient that a step may leave as they were, bit for bit."""
-FEW_LOOKS = 5
 ARRIVED = 0.5
 """Share of the first loss below which steps may well be small."""
 _SOURCE = "Zamirai et al. (2020), Revisiting BFloat16 training, arXiv:2010.06192"

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from ravine.doctor import checks_curve, checks_gradients, curves
-from ravine.doctor.loop_log import LoopLog
+from ravine.doctor.loop_log import LoopLog, is_lower_better
 from ravine.doctor.outcome import Outcome, judged, unknown
 from ravine.doctor.probe import Activation
 from ravine.records.findings import Finding, Severity
 
 RATE = "rate"
-DECAYED = "the rate decays to nothing"
+DECAYED, CUT = "the rate decays to nothing", "the rate is cut while the run improves"
 GONE, FOR_MOST = 1e-3, 0.5
 """Share of its peak below which a rate does nothing, and of the steps since the peak that it may be there."""
 BEGUN = 0.5
@@ -33,7 +33,7 @@ def rate(log: LoopLog, is_whole: bool = False) -> Outcome:
         return unknown(RATE, "no step was looked at")
     steps, values = (np.array(column, dtype=np.float64) for column in zip(*log.rates, strict=True))
     measured = f"{values[0]:.3g} at first, at most {values.max():.3g}, {values[-1]:.3g} at step {len(log.losses):,}"
-    found = [*_blown(log), *_gone(log, steps, values), *(_unbegun(log, float(values.max())) if is_whole else ())]
+    found = [*_blown(log), *_cut(log), *_gone(log, steps, values), *(_unbegun(log, float(values.max())) if is_whole else ())]
     found += _cold(log, values) if not found else ()
     return judged(RATE, measured, found)
 
@@ -68,6 +68,30 @@ def _gone(log: LoopLog, steps: np.ndarray, values: np.ndarray) -> Iterator[Findi
     remedy = "Step the schedule once an epoch if its numbers are epochs, or give it numbers of steps."
     threshold = f"above {GONE:g} of its peak for half of the steps"
     yield Finding("warning", RATE, DECAYED, measured, threshold, "PROTOCOL, update-to-weight", f"step {int(first) + 1:,}", remedy)
+
+
+def _cut(log: LoopLog) -> Iterator[Finding]:
+    """A schedule that waits for a metric to get better, and looks the wrong way."""
+    mode, best = getattr(log.schedule, "mode", None), getattr(log.schedule, "best", None)
+    cuts = int((np.diff(log.validated_at) < 0).sum()) if log.validated_at else 0
+    if mode not in ("min", "max") or not isinstance(best, int | float) or not cuts:
+        return
+    names = [name for name in _named(log, float(best)) if is_lower_better(name) != (mode == "min")]
+    if not names or len(names) < len(_named(log, float(best))):
+        return
+    right, better = ("max", "higher") if mode == "min" else ("min", "lower")
+    seen = [values[names[0]] for _, values in log.validations if names[0] in values]
+    measured = f"mode={mode!r}, and the best that it knows, {best:.4g}, is the {names[0]} of an evaluation, which went from "
+    measured += f"{seen[0]:.4g} to {seen[-1]:.4g}, while the rate was cut {cuts} times from {max(log.validated_at):.3g} "
+    measured += f"to {log.rates[-1][1]:.3g}"
+    remedy = f"Give it mode={right!r}, since {better} is better for {names[0]}; or step it with the validation loss."
+    source = "PyTorch documentation, ReduceLROnPlateau"
+    yield Finding("warning", RATE, CUT, measured, f"mode={right!r} for {names[0]}", source, "the schedule", remedy)
+
+
+def _named(log: LoopLog, value: float) -> list[str]:
+    """Names under which a value was logged."""
+    return sorted({name for _, values in log.validations for name, known in values.items() if math.isclose(known, value, rel_tol=1e-6)})
 
 
 def _unbegun(log: LoopLog, top: float) -> Iterator[Finding]:

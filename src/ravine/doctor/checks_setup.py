@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from ravine.base.errors import DataError, RavineError, TaskError
-from ravine.doctor import checks_data, structure
+from ravine.doctor import checks_data, checks_model, structure
 from ravine.doctor.outcome import Outcome, judged
 from ravine.doctor.probe import Reading, probe
 from ravine.doctor.subject import Subject, variant
@@ -25,6 +25,7 @@ LARGE = 100.0
 """Root mean square of the inputs above which they are not scaled: a hundred times what initialisations suppose."""
 _BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 RANDOM = "parameters stay at their random values"
+UNSCALED = "inputs are not scaled"
 CONSTANT = "inputs are the same in every row"
 _KARPATHY = "Karpathy (2019), A recipe for training neural networks"
 _LECUN = "LeCun et al. (1998), Efficient BackProp, section 4.3"
@@ -95,7 +96,7 @@ def loading(subject: Subject, before: list[Finding]) -> Outcome:
     """
     reading = probe(subject.objective(), subject.batch)
     found = [*before, *_parameters(subject, reading), *_edited(subject), *_modes(reading), *_layers(subject)]
-    found += [*_inputs(subject), *_labels(subject), *checks_data.data(subject)]
+    found += [*_inputs(subject), *_labels(subject), *checks_data.data(subject), *checks_model.model(subject)]
     sizes = subject.task.data.sizes
     rows = ", ".join(f"{count:,} {name}" for name, count in sizes.items() if count)
     count = sum(p.numel() for p in subject.model().parameters() if p.requires_grad)
@@ -172,17 +173,20 @@ def _layers(subject: Subject) -> Iterator[Finding]:
 
 
 def _inputs(subject: Subject) -> Iterator[Finding]:
-    parts = subject.train[:-1] if subject.task.step is None else subject.train
-    leaves = [leaf for leaf in pytree.tree_leaves(parts) if isinstance(leaf, Tensor) and leaf.is_floating_point()]
-    for place, leaf in enumerate(leaves):
-        where = f"input {place} of {tuple(leaf.shape[1:])}"
+    is_own = subject.task.step is not None
+    parts = subject.train if is_own else subject.train[:-1]
+    for path, leaf in pytree.tree_flatten_with_path(parts)[0]:
+        if not isinstance(leaf, Tensor) or not leaf.is_floating_point():
+            continue
+        # A step takes inputs and targets as it likes.
+        where = f"{'part' if is_own else 'input'} {pytree.keystr(path)} of the batch, with rows of {tuple(leaf.shape[1:])}"
         if size(leaf) > 1 and bool((leaf == leaf[:1]).all()):
             yield _finding(CONSTANT, f"{size(leaf):,} equal rows", "rows that differ", where, "Look at what fills this tensor.")
             continue
         scale = float(leaf.float().square().mean().sqrt())
         if scale > LARGE:
             remedy = "Standardise with the training split: x = (x - x_train.mean(0)) / x_train.std(0)"
-            title, threshold = "inputs are not scaled", f"at most {LARGE:g}; about 1 is best"
+            title, threshold = UNSCALED, f"at most {LARGE:g}; about 1 is best"
             yield Finding("warning", LOADING, title, f"a root mean square of {scale:.3g}", threshold, _LECUN, where, remedy)
 
 

@@ -3,10 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from ravine.doctor.checks_curve import FLAT
+from ravine.doctor.checks_curve import FLAT, STUCK
+from ravine.doctor.checks_data import TARGETS
+from ravine.doctor.checks_gradients import LARGE_ACTIVATIONS
 from ravine.doctor.checks_loss import INDEPENDENT, NO_INPUT, TOO_HIGH
+from ravine.doctor.checks_model import CROWDED, SYMMETRIC
 from ravine.doctor.checks_rate import TOO_LOW
-from ravine.doctor.checks_setup import RANDOM
+from ravine.doctor.checks_setup import RANDOM, UNSCALED
 from ravine.doctor.outcome import Outcome, judged, unknown
 from ravine.doctor.reach import OVERFIT
 from ravine.records.findings import RUNGS, Severity
@@ -17,6 +20,13 @@ DEAF = (
     "outputs detached from the weights, weights that start at zero, dead units, frozen layers."
 )
 """The remedy where neither one batch is learnt nor anything of the inputs."""
+EXPLAINING = (RANDOM, CROWDED, TARGETS)
+"""Warnings that are errors where not even one batch can be learnt."""
+CAUSES = {
+    STUCK: (SYMMETRIC, RANDOM, CROWDED, TARGETS, UNSCALED),
+    LARGE_ACTIVATIONS: (TARGETS, UNSCALED),
+}
+"""Finding -> those of lower rungs that it may follow from, so that a remedy of its own would lead astray."""
 THOUSAND, STEADY = 1000, 0.1
 """Steps of a small training, and the share of the loss that they must take off."""
 
@@ -39,7 +49,7 @@ def without_echoes(outcomes: Sequence[Outcome], stops: Mapping[str, str]) -> lis
 
 
 def with_causes_first(outcomes: Sequence[Outcome], stops: Mapping[str, str]) -> list[Outcome]:
-    """Where not even one batch can be learnt, weights that stay random are no choice but a cause, and it follows from them.
+    """Where not even one batch can be learnt, what may be a choice elsewhere (`EXPLAINING`) is its cause, and it follows from that.
 
     Args:
         outcomes: of all rungs.
@@ -48,13 +58,36 @@ def with_causes_first(outcomes: Sequence[Outcome], stops: Mapping[str, str]) -> 
     if OVERFIT not in stops:
         return list(outcomes)
     beside = f"; {stops[OVERFIT]}"
-    raised = [_told(one, RANDOM, beside, severity="error") if RANDOM in _titles(one) else one for one in outcomes]
+    raised = list(outcomes)
+    for title in EXPLAINING:
+        raised = [_told(one, title, beside, severity="error") if title in _titles(one) else one for one in raised]
     below = [one for one in raised if RUNGS.index(one.rung.rung) < RUNGS.index(OVERFIT)]
     cause = next((found.title for one in below for found in one.findings if found.severity == "error"), None)
     if cause is None:
         return raised
     remedy = f'It may follow from the finding "{cause}": mend that first, and examine again.'
     return [_told(one, UNLEARNT, "", remedy, severity="error") if one.rung.rung == OVERFIT else one for one in raised]
+
+
+def with_remedies_of_causes(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """Where a finding names what another follows from, the other's remedy is to mend that first.
+
+    Args:
+        outcomes: of all rungs.
+    """
+    known = [title for outcome in outcomes for title in _titles(outcome)]
+    told = list(outcomes)
+    for symptom, causes in CAUSES.items():
+        cause = next((title for title in causes if title in known), None)
+        if cause is not None and symptom in known:
+            remedy = f'It may follow from the finding "{cause}": mend that first, and examine again.'
+            told = [_remedied(one, symptom, remedy) for one in told]
+    return told
+
+
+def _remedied(outcome: Outcome, title: str, remedy: str) -> Outcome:
+    found = tuple(replace(one, remedy=remedy) if one.title == title else one for one in outcome.findings)
+    return replace(outcome, findings=found)
 
 
 def without_overcome_starts(outcomes: Sequence[Outcome], reached: float | None, baseline: float | None) -> list[Outcome]:

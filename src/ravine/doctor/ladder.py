@@ -5,9 +5,24 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from ravine.doctor import checks_curve, checks_functions, checks_gradients, checks_loss, checks_numbers, checks_rate, checks_setup
+from ravine.doctor import (
+    checks_curve,
+    checks_data,
+    checks_functions,
+    checks_gradients,
+    checks_loss,
+    checks_numbers,
+    checks_rate,
+    checks_setup,
+)
 from ravine.doctor.curves import fall
-from ravine.doctor.hindsight import with_causes_first, without_echoes, without_overcome_starts, without_slow_descents
+from ravine.doctor.hindsight import (
+    with_causes_first,
+    with_remedies_of_causes,
+    without_echoes,
+    without_overcome_starts,
+    without_slow_descents,
+)
 from ravine.doctor.outcome import Outcome, judged, skipped, unknown
 from ravine.doctor.short_run import ShortRun, Trajectory, short_run
 from ravine.doctor.subject import Settings, Subject
@@ -51,7 +66,7 @@ def examine(task: Task, settings: Settings | None = None, observer: Observer | N
         outcomes = without_echoes([_climbed(climb, name, tell) for name in RUNGS], climb.stops)
         outcomes = with_causes_first(outcomes, climb.stops)
         outcomes = without_overcome_starts(outcomes, climb.reached, usable.baseline_loss())
-        outcomes = without_slow_descents(outcomes, *climb.fallen)
+        outcomes = with_remedies_of_causes(without_slow_descents(outcomes, *climb.fallen))
     findings = tuple(finding for outcome in outcomes for finding in outcome.findings)
     return Diagnosis(usable.describe(), findings, tuple(outcome.rung for outcome in outcomes))
 
@@ -133,6 +148,15 @@ class _Climb:
         return {name: self.subject.task.higher_is_better(name) for name in self.subject.task.metrics}
 
 
+def _curve(climb: _Climb) -> Outcome:
+    trajectory, task = climb.run.trajectory, climb.subject.task
+    outcome = checks_curve.curve(trajectory, task.baseline_loss(), higher_is_better=climb.directions)
+    # Where one class holds nearly all rows, a metric may begin at what always saying so has.
+    is_crowd = any(True for _ in checks_data.crowd(climb.subject))
+    apart = [] if is_crowd else list(checks_curve.disagreement(trajectory, climb.directions, task.rank_by))
+    return judged(outcome.rung.rung, outcome.rung.measured, [*apart, *outcome.findings]) if apart else outcome
+
+
 _CLIMBS: Mapping[str, Callable[[Any], Outcome]] = {
     "loading": lambda climb: checks_setup.loading(climb.subject, climb.before),
     "initial loss": lambda climb: checks_loss.initial_loss(climb.subject),
@@ -144,7 +168,7 @@ _CLIMBS: Mapping[str, Callable[[Any], Outcome]] = {
     "update-to-weight": lambda climb: checks_gradients.updates(climb.run.trajectory),
     "dead units": lambda climb: checks_gradients.units(climb.run.after),
     "activations": lambda climb: checks_gradients.activations(climb.run.after),
-    "curve": lambda climb: checks_curve.curve(climb.run.trajectory, climb.subject.task.baseline_loss(), higher_is_better=climb.directions),
+    "curve": _curve,
     "precision": lambda climb: checks_numbers.precision(climb.subject, climb.run.before, climb.run.after),
     "curvature": lambda climb: checks_numbers.curvature(climb.subject, climb.run, climb.lr),
     "batch size": lambda climb: checks_numbers.batch_size(climb.subject, climb.run),

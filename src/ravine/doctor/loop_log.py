@@ -16,6 +16,8 @@ ENOUGH_ROWS = 512
 """Rows on which a unit must have been flat to count as dead or saturated, of batches of any size."""
 SOME_ROWS = 128
 """The same in a run that ends before it has seen as many."""
+FEW_LOOKS = 5
+"""Below which updates, and a noise scale, are not judged."""
 
 
 @dataclass(slots=True)
@@ -29,6 +31,7 @@ class Looked:
         activations: of the forward; empty where the model could not be looked into.
         asleep: modules in evaluation mode, of those that do another thing there.
         rows: examples of one backward pass; None where it is not known.
+        batch: the same for the same inputs; None where they are not known.
     """
 
     step: int
@@ -37,6 +40,22 @@ class Looked:
     activations: Sequence[Activation] = ()
     asleep: tuple[str, ...] = ()
     rows: int | None = None
+    batch: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decay:
+    """How an optimizer decays a parameter.
+
+    Attributes:
+        strength: of the decay.
+        optimizer: its class.
+        is_scaled: whether it is added to the gradient, which the optimizer then divides by its own size.
+    """
+
+    strength: float
+    optimizer: str
+    is_scaled: bool
 
 
 @dataclass(slots=True)
@@ -48,6 +67,7 @@ class LoopLog:
         kinds: what each is for.
         strangers: parameters that require gradients and that no optimizer has.
         decayed: biases and scales of norms that decay like matrices.
+        decays: of every parameter that decays, how.
         losses: of every step.
         looks: in order.
         flats: activation functions, on the rows since they were judged last.
@@ -56,6 +76,7 @@ class LoopLog:
         scales: (step, loss scale), wherever it changed.
         skipped: steps that were not taken because of it.
         validations: (step, values).
+        validated_at: rate at each.
         evaluated: what of another model that was evaluated had moved on.
         edits: steps before which weights were changed by something else than the optimizer.
         broken: step whose loss or gradient was not finite first; None if there is none.
@@ -72,6 +93,7 @@ class LoopLog:
     kinds: dict[str, str]
     strangers: tuple[str, ...] = ()
     decayed: tuple[str, ...] = ()
+    decays: dict[str, Decay] = field(default_factory=dict)
     losses: list[float] = field(default_factory=list)
     looks: list[Looked] = field(default_factory=list)
     flats: dict[str, Flats] = field(default_factory=dict)
@@ -80,6 +102,7 @@ class LoopLog:
     scales: list[tuple[int, float]] = field(default_factory=list)
     skipped: list[int] = field(default_factory=list)
     validations: list[tuple[int, dict[str, float]]] = field(default_factory=list)
+    validated_at: list[float] = field(default_factory=list)
     evaluated: list[Evaluated] = field(default_factory=list)
     edits: list[int] = field(default_factory=list)
     broken: int | None = None
@@ -136,3 +159,8 @@ class LoopLog:
         names = {name for _, values in self.validations for name in values}
         steps = np.array([step for step, _ in self.validations], dtype=np.int64)
         return steps, {name: np.array([values.get(name, np.nan) for _, values in self.validations]) for name in sorted(names)}
+
+
+def is_lower_better(name: str) -> bool:
+    """Whether a metric of this name is an error of some kind."""
+    return any(word in name.lower() for word in ("loss", "error", "perplexity", "mse", "mae", "nll", "wer", "cer", "bpc", "distance"))

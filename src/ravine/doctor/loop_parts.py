@@ -7,8 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from ravine.base.errors import InputError
-from ravine.doctor.loop_log import LoopLog
+from ravine.doctor.loop_log import Decay, LoopLog
 from ravine.tasks.kinds import parameter_kinds
+
+SCALING = ("Adam", "NAdam", "RAdam", "Adamax", "RMSprop", "Adagrad", "Adadelta")
+"""Optimizers that take decay for a part of the gradient, and divide by its size."""
 
 
 def optimizers_of(given: Any) -> list[torch.optim.Optimizer]:
@@ -63,6 +66,7 @@ def begun(model: nn.Module, optimizers: Sequence[torch.optim.Optimizer]) -> tupl
     kinds: dict[str, str] = dict(parameter_kinds(model))
     log = LoopLog(tuple(params), kinds, strangers(params, optimizers), tuple(_decayed(params, optimizers)))
     log.half = any(p.dtype == torch.float16 for p in params.values())
+    log.decays = dict(_decays(params, optimizers))
     return params, log
 
 
@@ -85,6 +89,15 @@ def _decayed(params: Mapping[str, nn.Parameter], optimizers: Sequence[torch.opti
     for group in groups:
         if any(p.ndim > 1 for p in group["params"]):
             yield from (names[id(p)] for p in group["params"] if p.ndim < 2 and id(p) in names)
+
+
+def _decays(params: Mapping[str, nn.Parameter], optimizers: Sequence[torch.optim.Optimizer]) -> Iterator[tuple[str, Decay]]:
+    """Parameters that decay, and how."""
+    names = {id(p): name for name, p in params.items()}
+    for optimizer, group in ((one, group) for one in optimizers for group in one.param_groups):
+        kind, strength = type(optimizer).__name__, float(group.get("weight_decay") or 0.0)
+        is_scaled = kind in SCALING and not group.get("decoupled_weight_decay")
+        yield from ((names[id(p)], Decay(strength, kind, is_scaled)) for p in group["params"] if strength and id(p) in names)
 
 
 def peak_rate(optimizers: Sequence[torch.optim.Optimizer]) -> float | None:

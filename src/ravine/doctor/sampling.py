@@ -43,6 +43,9 @@ class Measured:
         unmoved: share of the numbers with a gradient that the step left as they were, (parameters,); NaN where weights are not in half
             precision, or the optimizer makes up for their rounding; empty where none are judged.
         squares: of each backward pass the loss that its gradient would have if it were a mean of squares; empty where it is not known.
+        sizes: norms of the weights before the step, (parameters,); NaN where no optimizer has them.
+        left: norm of each gradient as the loop goes on, over its norm right after the step, (parameters,); NaN where none stood or others
+            came.
     """
 
     gradients: list[float]
@@ -59,11 +62,13 @@ class Measured:
     is_closed: bool
     unmoved: list[float] = field(default_factory=list)
     squares: list[float] = field(default_factory=list)
+    sizes: list[float] = field(default_factory=list)
+    left: list[float] = field(default_factory=list)
 
 
 @dataclass(slots=True)
 class _Came:
-    """Norms of gradients on their way into parameters, and of what they add up to."""
+    """Norms of gradients on their way into parameters, and of what they add up to; and which came after the step."""
 
     parts: dict[int, list[Tensor]] = field(default_factory=dict)
     sums: dict[int, Tensor] = field(default_factory=dict)
@@ -72,6 +77,7 @@ class _Came:
     squares: list[Tensor] = field(default_factory=list)
     width: int = 1
     classes: int | None = None
+    late: set[int] = field(default_factory=set)
 
 
 @final
@@ -97,6 +103,7 @@ class Sample:
         self._gradients: list[Tensor | None] = [None] * len(self._params)
         self._updates: list[Tensor | None] = [None] * len(self._params)
         self._unmoved: list[Tensor | None] = [None] * len(self._params)
+        self._stood: dict[int, Tensor] = {}
         self._factor = 1.0
 
     @property
@@ -138,6 +145,7 @@ class Sample:
         places, self._is_stepped = self._places(optimizer), True
         if is_closed:
             self._measure(places)
+        self._stood |= self._standing(places)
         held, now = self._of(places)
         for place, ratio in self._relative(places, changes(held, now)).items():
             self._updates[place] = ratio
@@ -173,9 +181,9 @@ class Sample:
         has = [gradient is not None for gradient in self._gradients]
         classes, is_closed = self._came.classes, self._is_closed
         still = _read(self._unmoved) if any(share is not None for share in self._unmoved) else []
-        squares = self._squares(passes)
+        more = {"squares": self._squares(passes), "sizes": self._weights(), "left": self._left()}
         return Measured(
-            gradients, updates, has, passes, small, big, raw, zeroed, was_edited, weight, classes, is_closed, unmoved=still, squares=squares
+            gradients, updates, has, passes, small, big, raw, zeroed, was_edited, weight, classes, is_closed, unmoved=still, **more
         )
 
     def _places(self, optimizer: torch.optim.Optimizer) -> list[int]:
@@ -191,6 +199,20 @@ class Sample:
         found = torch._foreach_div(moved, [self._sizes[place] for place in places]) if places else ()
         return dict(zip(places, found, strict=True))
 
+    def _weights(self) -> list[float]:
+        """Norms of whole parameters, from those of what was taken of each."""
+        shares = [math.sqrt(p.numel() / max(1, held.numel())) for p, held in zip(self._params, self._before, strict=True)]
+        return [size * share for size, share in zip(_read([self._sizes.get(place) for place in range(len(shares))]), shares, strict=True)]
+
+    def _standing(self, places: Sequence[int]) -> dict[int, Tensor]:
+        """Norms of the gradients that stand there now."""
+        known = [(place, grad) for place in places if (grad := self._params[place].grad) is not None]
+        return dict(zip((place for place, _ in known), norms([grad for _, grad in known]), strict=True))
+
+    def _left(self) -> list[float]:
+        now = self._standing([place for place in self._stood if place not in self._came.late])
+        return _read([now[place] / self._stood[place] if place in now else None for place in range(len(self._params))])
+
     def _measure(self, places: Sequence[int]) -> None:
         known = [(place, grad) for place in places if (grad := self._params[place].grad) is not None]
         for (place, _), size in zip(known, norms([grad for _, grad in known]), strict=True):
@@ -202,6 +224,8 @@ class Sample:
         def look(gradient: Tensor) -> None:
             held = self._params[place].grad
             size = norm(gradient)
+            if place in self._stood:
+                self._came.late.add(place)
             parts.append(size)
             self._came.sums[place] = size if held is None or gradient.is_sparse else norm(held + gradient)
             if place == self._small:

@@ -20,7 +20,7 @@ class Curves:
 
     Attributes:
         losses: (steps, lanes) float64, each before its step's update; NaN for steps that were not taken.
-        evaluations: step -> metric -> (lanes,).
+        evaluations: step -> metric -> (lanes,); of the test split, "test " stands before the metric.
         diverged: position of a lane -> the step, counted from 1, and why.
     """
 
@@ -93,8 +93,9 @@ def train(
 
 def _enter(curves: Curves, event: Evaluated, count: int) -> None:
     held = curves.evaluations.setdefault(event.step, {})
+    before = "" if event.split == "validation" else f"{event.split} "
     for metric, values in event.values.items():
-        held.setdefault(metric, np.full(count, np.nan))[list(event.lanes)] = values
+        held.setdefault(before + metric, np.full(count, np.nan))[list(event.lanes)] = values
 
 
 def marks(steps: int, number: int) -> frozenset[int]:

@@ -16,7 +16,7 @@ from ravine.doctor import loop_parts as parts
 from ravine.doctor.breaking import is_broken, place_of_break, witnesses
 from ravine.doctor.checks_numbers import largest_eigenvalue
 from ravine.doctor.edits import Edits
-from ravine.doctor.evaluated import evaluated
+from ravine.doctor.evaluated import Start, evaluated, started
 from ravine.doctor.looking import Look, bare, look_again
 from ravine.doctor.loop_calls import Calls
 from ravine.doctor.loop_log import Looked
@@ -100,6 +100,7 @@ class Watch:
         self._scaler: Any = None
         self._has_stepped = self._is_break_told = False
         self._record: WatchRecord | None = None
+        self._average: Start | None = None
 
     def __enter__(self) -> Self:
         self.begin()
@@ -132,6 +133,7 @@ class Watch:
             handle.remove()
         self._handles.clear()
         self._calls.close()
+        self._average = None
         self._settle()
         if self._log.broken is not None and len(self._log.losses) <= self._log.broken:
             self._log.losses.append(math.nan)
@@ -195,8 +197,10 @@ class Watch:
         """
         known = {name: parts.number(name, value) for name, value in values.items()}
         self._log.validations.append((self._step, known))
+        self._log.validated_at.append(parts.highest_rate(self._optimizers))
         if model is not None:
-            self._log.evaluated.append(evaluated(model, self._own))
+            self._average = self._average or started(model, self._own)
+            self._log.evaluated.append(evaluated(model, self._own, self._average))
         if self._record is not None:
             self._record.values(self._step, "validation", known)
 
@@ -279,8 +283,8 @@ class Watch:
         if self._is_compiled and calls:
             asleep, look = look.asleep, look_again(self._own, [(self._own, calls[0][1])])
             look.asleep = asleep
-        rows = calls[0][1].rows if calls else None
-        looked = Looked(number, measured, parts.highest_rate(self._optimizers), look.activations, look.asleep, rows)
+        rows, mark = calls[0][1].rows if calls else None, self._calls.mark
+        looked = Looked(number, measured, parts.highest_rate(self._optimizers), look.activations, look.asleep, rows, mark)
         self._log.looks.append(looked)
         self._log.take_flats(look.flats)
         self._log.half = self._log.half or any(given.dtype == torch.float16 for _, given in calls)

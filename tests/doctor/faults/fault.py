@@ -31,7 +31,7 @@ class Fault:
 
     @property
     def form(self):
-        return "loop" if self.made.__module__.endswith("of_loops") else "task"
+        return "loop" if self.made.__module__.endswith("loops") else "task"
 
     def findings(self, *, is_broken):
         """Most severe first."""

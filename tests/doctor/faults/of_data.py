@@ -110,10 +110,55 @@ def overfitting(*, is_broken):
     def model():
         return nn.Sequential(nn.Linear(1, 128), nn.Tanh(), nn.Linear(128, 128), nn.Tanh(), nn.Linear(128, 1))
 
-    metrics = {"error": lambda output, target: (output - target).abs().mean()}
+    metrics = {"error": ravine.metrics.lower_is_better(lambda output, target: (output - target).abs().mean())}
     train = sine(10 if is_broken else 2000, 0)
     task = ravine.Task("sine", model, train, sine(200, 1), functional.mse_loss, metrics=metrics, batch_size=10 if is_broken else 64)
     return task, {"steps": 200, "lr": 5e-3}
+
+
+def scaled_validation(*, is_broken):
+    """A scale fitted anew on other numbers, for validation alone."""
+    (x, y), (other, kinds) = blobs(1024), blobs(256, seed=1)
+    return healthy(train=(x, y), validation=(0.1 * other + 1 if is_broken else other, kinds))
+
+
+def renumbered_validation(*, is_broken):
+    """Classes of validation numbered as they come, where train's are in their order."""
+    other, kinds = blobs(256, seed=1)
+    return healthy(train=blobs(1024), validation=(other, (3 - kinds) if is_broken else kinds))
+
+
+def lengths(rows, seed):
+    """Lengths around a thousand millimetres, of which inputs tell the differences."""
+    x = blobs(rows, seed=seed)[0]
+    return x, 1000 + 200 * x[:, :2].sum(1, keepdim=True).tanh()
+
+
+def unscaled_targets(*, is_broken):
+    mean, sd = (0.0, 1.0) if is_broken else (1000.0, 200.0)
+    splits = [(x, (y - mean) / sd) for x, y in (lengths(512, 0), lengths(128, 1))]
+    return healthy(lambda: network(1), functional.mse_loss, *splits, metrics={})
+
+
+class Bag(nn.Module):
+    """The mean of what words stand for."""
+
+    def __init__(self):
+        super().__init__()
+        self.table, self.net = nn.Embedding(60, 16), nn.Sequential(nn.Linear(16, 32), nn.ReLU(), nn.Linear(32, 4))
+
+    def forward(self, ids):
+        return self.net(self.table(ids).mean(1))
+
+
+def unknown_words(*, is_broken):
+    """Words that the vocabulary does not know in this form, such as those at the beginning of a sentence."""
+    data = []
+    for rows, seed in ((1024, 0), (256, 1)):
+        stream, labels = torch.Generator().manual_seed(seed), torch.arange(rows) % 4
+        ids = 1 + 14 * labels[:, None] + torch.randint(0, 14, (rows, 10), generator=stream)
+        data.append((ids.where(torch.rand(ids.shape, generator=stream) < 0.06, 0) if is_broken else ids, labels))
+    return healthy(Bag, train=data[0], validation=data[1])
 
 
 def metric_raises(*, is_broken):

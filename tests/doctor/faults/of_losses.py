@@ -132,3 +132,14 @@ def root_of_zero(*, is_broken):
             return (apart.square().sum(1) + (0.0 if is_broken else 1e-8)).sqrt()
 
     return ravine.Task("pairs", Distance, *data, functional.mse_loss, batch_size=32)
+
+
+def opposed_metric(*, is_broken):
+    """Binary labels that the metric has the other way round than the loss."""
+
+    def hits(output, target):
+        return ((output > 0).float() == (1 - target if is_broken else target)).float().mean()
+
+    data = [(x, (y % 2).float()[:, None]) for x, y in (blobs(512), blobs(256, seed=1))]
+    loss = functional.binary_cross_entropy_with_logits
+    return healthy(lambda: network(1), loss, *data, metrics={"hits": hits})

@@ -280,3 +280,32 @@ def underflow_in_half(*, is_broken):
         return functional.cross_entropy(output.float(), target) * (1e-6 if is_broken else 1.0)
 
     return healthy(lambda: Half(1.0), loss)
+
+
+class Dropping(nn.Module):
+    """Dropout by the function, which knows nothing of eval() by itself."""
+
+    def __init__(self, is_broken):
+        super().__init__()
+        self.first, self.second, self.is_broken = nn.Linear(6, 32), nn.Linear(32, 4), is_broken
+
+    def forward(self, x):
+        hidden = self.first(x).relu()
+        return self.second(functional.dropout(hidden, 0.3) if self.is_broken else functional.dropout(hidden, 0.3, self.training))
+
+
+def dropout_in_evaluation(*, is_broken):
+    return healthy(lambda: Dropping(is_broken))
+
+
+def equal_units(*, is_broken):
+    """Every weight at the same number, and the biases at zero."""
+
+    def model():
+        made = nn.Sequential(nn.Linear(6, 24), nn.Tanh(), nn.Linear(24, 24), nn.Tanh(), nn.Linear(24, 4))
+        for layer in (made[0], made[2], made[4]) if is_broken else ():
+            nn.init.constant_(layer.weight, 0.1)
+            nn.init.zeros_(layer.bias)
+        return made
+
+    return healthy(model)

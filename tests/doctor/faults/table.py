@@ -1,6 +1,6 @@
 """The table of planted faults: one row each."""
 
-from doctor.faults import of_data, of_loops, of_losses, of_models
+from doctor.faults import of_data, of_later_loops, of_loops, of_losses, of_models
 from doctor.faults.fault import Fault
 
 NOT_FINITE = ("the loss is not finite before any step", "a loss or gradient is not finite", "an operation leaves the finite numbers")
@@ -60,6 +60,13 @@ FAULTS = (
     Fault("a model without parameters", ("the task does not run",), of_models.no_parameters, is_fast=True),
     Fault("a metric that gives a float", ("a metric cannot be used",), of_data.metric_raises),
     Fault("rows mixed by view()", ("rows of a batch see each other",), of_models.rows_mixed_by_view),
+    Fault("validation scaled otherwise", ("validation is scaled otherwise than train",), of_data.scaled_validation),
+    Fault("validation numbered otherwise", ("validation numbers its classes otherwise than train",), of_data.renumbered_validation),
+    Fault("targets in the thousands", ("targets are not scaled",), of_data.unscaled_targets),
+    Fault("words that are not in the vocabulary", ("one id holds nearly all places",), of_data.unknown_words),
+    Fault("dropout in evaluation", ("evaluation depends on the random seed",), of_models.dropout_in_evaluation),
+    Fault("units that start as copies", ("units of a layer start as copies of each other",), of_models.equal_units),
+    Fault("metric the other way round", ("the loss falls and the metric does not get better",), of_losses.opposed_metric),
     Fault("missing zero_grad()", ("gradients are not set to zero between steps",), of_loops.missing_zero_grad, is_fast=True),
     Fault("zero_grad() before step()", ("no gradient reaches the optimizer",), of_loops.zero_grad_before_step, is_fast=True),
     Fault("eval() left on", (ASLEEP,), of_loops.eval_left_on, is_fast=True),
@@ -78,5 +85,10 @@ FAULTS = (
     Fault("rate too high in a loop", UNRULY, of_loops.rate_too_high, is_fast=True),
     Fault("rate too low in a loop", ("weights hardly move", "the loss stays flat and high"), of_loops.rate_too_low, is_fast=True),
     Fault("entropy of sure predictions", NOT_FINITE, of_loops.log_of_zero, is_fast=True),
+    Fault("decay coupled to Adam's gradients", ("weight decay eats the weights",), of_later_loops.coupled_decay, is_fast=True),
+    Fault("average kept in bfloat16", ("averaged weights do not follow the trained ones",), of_later_loops.narrow_average),
+    Fault("the first batch at every step", ("every step sees the same inputs",), of_later_loops.first_batch_only, is_fast=True),
+    Fault("plateau schedule the wrong way", ("the rate is cut while the run improves",), of_later_loops.plateau, is_fast=True),
+    Fault("clipped after the step", ("gradients are changed after the step",), of_later_loops.clipped_after_the_step, is_fast=True),
 )
 """Faults by themselves, each in the form that its people would have it."""

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from ravine.doctor.checks_curve import curve
+from ravine.doctor.checks_curve import curve, disagreement
 from ravine.doctor.short_run import Trajectory
 
 STEPS = 200
@@ -93,3 +93,21 @@ def test_of_a_log_with_gaps_the_steps_are_the_logs_and_no_rate_is_told():
     found = curve(sick, 2.3, higher_is_better={}, logged=50 * np.arange(STEPS))
     assert found.findings[0].where == "step 7,500"
     assert found.rung.measured.endswith("in 200 values")
+
+
+@pytest.mark.parametrize(
+    ("last", "is_up", "expected"),
+    [(0.5, True, ["warning"]), (0.9, True, []), (0.9, False, ["warning"]), (0.5, False, [])],
+    ids=["worse", "better", "higher is worse", "lower is better"],
+)
+def test_a_metric_must_follow_the_loss(last, is_up, expected):
+    found = trajectory(metric=np.linspace(0.55, last, len(MARKS)))
+    assert [one.severity for one in disagreement(found, {"metric": is_up}, "loss")] == expected
+
+
+def test_a_metric_need_not_follow_a_loss_that_stays_nor_one_among_others_that_does_not_rank():
+    falling = np.linspace(0.55, 0.5, len(MARKS))
+    still = trajectory(loss=np.linspace(1.0, 0.95, len(MARKS)), metric=falling)
+    assert list(disagreement(still, {"metric": True}, "loss")) == []
+    aside = trajectory(metric=falling, other=1 - falling)
+    assert [one.severity for one in disagreement(aside, {"metric": True, "other": True}, "other")] == ["information"]

@@ -144,3 +144,13 @@ def test_rows_that_end_alike_by_chance_are_no_padding():
     tokens = torch.randint(0, 3, (64, 8), generator=torch.Generator().manual_seed(1))
     task = healthy(lambda: Tagger(is_last=False), functional.cross_entropy, (tokens, tokens), (tokens[:32], tokens[:32]), metrics={})
     assert not [one for one in said(task) if "padding" in one[1]]
+
+
+@pytest.mark.parametrize(
+    ("shift", "scale", "expected"), [(0.0, 1.0, []), (0.0, 500.0, ["warning"]), (20.0, 1.0, ["warning"]), (3.0, 0.9, []), (1.0, 0.05, [])]
+)
+def test_targets_of_a_regression_that_are_not_scaled(shift, scale, expected):
+    x = blobs()[0]
+    rows = (x, shift + scale * torch.randn(len(x), 1, generator=torch.Generator().manual_seed(0)))
+    task = healthy(lambda: network(1), functional.mse_loss, rows, (x[:64] + 0.01, rows[1][:64]), metrics={})
+    assert [one.severity for one in checks.data(Subject(task, Settings())) if one.title == checks.TARGETS] == expected

@@ -120,13 +120,6 @@ def test_curvature(value, momentum, verdict):
     assert checks_loop.curvature(log(curvatures=[(0, value, 0.1, momentum)])).rung.verdict == verdict
 
 
-@pytest.mark.parametrize(
-    ("name", "is_lower"), [("loss", True), ("val_error", True), ("accuracy", False), ("perplexity", True), ("f1", False)]
-)
-def test_which_metrics_are_errors(name, is_lower):
-    assert checks_loop.is_lower_better(name) is is_lower
-
-
 def test_what_cannot_be_judged_says_so(monkeypatch):
     def broken(run, is_whole):
         raise ZeroDivisionError("by nothing")

@@ -163,9 +163,16 @@ def test_a_loss_that_refuses_other_numbers_of_rows_adds_up_to_nothing():
     ("with_inputs", "rows", "verdict"), [(1.38, 1000, "fail"), (1.36, 1000, "pass"), (1.36, 64, "unknown"), (1.2, 64, "pass")]
 )
 def test_what_few_rows_of_validation_may_gain_by_chance(with_inputs, rows, verdict, monkeypatch):
-    reached = iter([with_inputs, 1.386])
+    reached = iter([{"validation": with_inputs}, {"validation": 1.386}])
+    monkeypatch.setattr(checks.checks_control, "held_out", lambda subject: None)
     monkeypatch.setattr(checks, "_reached", lambda *given: next(reached))
     assert checks.input_independent(subject(healthy(validation=blobs(rows, seed=1)))).rung.verdict == verdict
+
+
+def test_a_step_on_batches_of_one_part_has_no_targets_to_be_compared():
+    rows = (blobs()[0],)
+    task = ravine.Task("own", lambda: nn.Linear(6, 6), rows, rows, step=lambda model, batch: model(batch[0]).square().mean())
+    assert checks.initial_loss(subject(task)).rung.verdict == "unknown"
 
 
 class Mixing(nn.Module):

@@ -84,3 +84,28 @@ def test_a_missing_warm_up_is_named_with_what_it_did():
 )
 def test_where_something_else_may_be_the_cause_no_warm_up_is_asked_for(changes):
     assert titles(collapsed(**changes)) == []
+
+
+def improving(mode, *, best=0.3, cut=True, name="accuracy"):
+    """A metric that gets better while the rate is cut."""
+    schedule = Schedule(6)
+    schedule.mode, schedule.best = mode, best
+    values = np.linspace(0.3, 0.9, 6).tolist()
+    rates = [0.1 * (0.1**n if cut else 1) for n in range(6)]
+    return log(schedule=schedule, validations=[(100 * n, {name: value}) for n, value in enumerate(values)], validated_at=rates)
+
+
+def test_a_schedule_that_looks_the_wrong_way():
+    (found,) = rate(improving("min")).findings
+    assert (found.severity, found.title) == ("warning", "the rate is cut while the run improves")
+    assert "mode='min', and the best that it knows, 0.3, is the accuracy of an evaluation, which went from 0.3 to 0.9" in found.measured
+    assert found.remedy.startswith("Give it mode='max', since higher is better for accuracy")
+
+
+@pytest.mark.parametrize(
+    "run",
+    [improving("max"), improving("min", name="loss"), improving("min", best=0.31), improving("min", cut=False)],
+    ids=["the right way", "a loss", "another metric", "no cut"],
+)
+def test_and_one_that_does_not(run):
+    assert titles(run) == []

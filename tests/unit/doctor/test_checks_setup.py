@@ -85,6 +85,17 @@ def test_inputs_that_are_constant_or_not_scaled():
     assert titles(healthy(train=(x * 1e4, y), validation=(other * 1e4, kinds))) == [("warning", "inputs are not scaled")]
 
 
+def test_the_place_of_what_is_not_scaled_is_that_in_the_batch():
+    x = blobs()[0]
+    parts = (torch.arange(len(x)), 1e4 * x)
+
+    def step(model, batch):
+        return functional.mse_loss(model(batch[1] / 1e4), batch[1][:, :4] / 1e4)
+
+    findings = found(ravine.Task("own", network, parts, parts, step=step)).findings
+    assert [one.where for one in findings if one.title == "inputs are not scaled"] == ["part [1] of the batch, with rows of (6,)"]
+
+
 def test_labels_that_begin_at_one():
     train, validation = [(x, y + 1) for x, y in (blobs(), blobs(64, seed=1))]
     assert titles(healthy(lambda: network(5), train=train, validation=validation)) == [("warning", "labels begin at 1")]

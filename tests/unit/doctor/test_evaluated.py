@@ -1,12 +1,13 @@
 """An average that is evaluated with statistics of its own, of the trained model, or of long ago."""
 
 import copy
+import math
 
 import pytest
 import torch
 from torch import nn
 
-from ravine.doctor.evaluated import evaluated, stale
+from ravine.doctor.evaluated import evaluated, followed, stale, started
 
 
 def network():
@@ -61,3 +62,27 @@ def test_nor_after_few_evaluations_nor_without_such_layers():
         plain.weight.data.add_(1.0)
         found.append(evaluated(plain, network()))
     assert stale(found) == 0
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_an_average_goes_a_share_of_the_way(share):
+    trained = nn.Linear(3, 3)
+    average = copy.deepcopy(trained)
+    begin, found = started(average, trained), []
+    for _ in range(4):
+        with torch.no_grad():
+            for mean, parameter in zip(average.parameters(), trained.parameters(), strict=True):
+                parameter.add_(1.0)
+                mean.add_(share)
+        found.append(evaluated(average, trained, begin))
+    assert followed(found) == pytest.approx(share, abs=1e-6)
+    assert math.isnan(followed(found[:3]))
+    assert [one.dtype for one in found] == [""] * 4
+
+
+def test_a_narrow_average_says_so_and_a_stranger_is_not_followed():
+    trained = nn.Linear(3, 3)
+    narrow = copy.deepcopy(trained).to(torch.bfloat16)
+    assert evaluated(narrow, trained).dtype == "bfloat16"
+    assert started(nn.Linear(2, 3), trained) is None
+    assert math.isnan(evaluated(nn.Linear(2, 3), trained, started(narrow, trained)).went)

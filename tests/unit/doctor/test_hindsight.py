@@ -2,8 +2,15 @@
 
 import pytest
 
-from ravine.doctor import checks_loss, checks_setup
-from ravine.doctor.hindsight import DEAF, with_causes_first, without_echoes, without_overcome_starts, without_slow_descents
+from ravine.doctor import checks_curve, checks_data, checks_gradients, checks_loss, checks_model, checks_setup
+from ravine.doctor.hindsight import (
+    DEAF,
+    with_causes_first,
+    with_remedies_of_causes,
+    without_echoes,
+    without_overcome_starts,
+    without_slow_descents,
+)
 from ravine.doctor.outcome import judged
 from ravine.doctor.reach import OVERFIT
 from ravine.records.findings import Finding
@@ -41,6 +48,26 @@ def test_what_explains_that_no_batch_is_learnt_stands_above_it():
     assert cause.findings[0].measured == "m; no"
     assert f'may follow from the finding "{checks_setup.RANDOM}"' in follows.findings[0].remedy
     assert with_causes_first([frozen, unlearnt], {}) == [frozen, unlearnt]
+
+
+@pytest.mark.parametrize("title", [checks_model.CROWDED, checks_data.TARGETS])
+def test_a_choice_is_a_cause_where_no_batch_is_learnt(title):
+    cause, follows = with_causes_first([outcome("loading", title, "warning"), SICK[2]], {OVERFIT: "no"})
+    assert cause.findings[0].severity == "error"
+    assert f'"{title}"' in follows.findings[0].remedy
+
+
+@pytest.mark.parametrize(
+    ("rung", "symptom", "cause"),
+    [
+        (checks_curve.CURVE, checks_curve.STUCK, checks_model.SYMMETRIC),
+        (checks_gradients.ACTIVATIONS, checks_gradients.LARGE_ACTIVATIONS, checks_data.TARGETS),
+    ],
+)
+def test_a_symptom_has_its_cause_for_a_remedy(rung, symptom, cause):
+    lower, higher = outcome("loading", cause), outcome(rung, symptom)
+    assert f'"{cause}"' in with_remedies_of_causes([lower, higher])[1].findings[0].remedy
+    assert with_remedies_of_causes([higher]) == [higher]
 
 
 def test_a_lower_warning_of_another_kind_is_no_cause():

@@ -59,3 +59,16 @@ def test_nothing_is_left():
     calls.close()
     assert calls.last() == []
     assert not made._forward_pre_hooks
+
+
+def test_the_same_numbers_have_the_same_mark():
+    made = model()
+    calls = Calls(made, None, "cpu")
+    assert calls.mark is None
+    calls.attend([""])
+    marks = []
+    for inputs in (torch.ones(2, 3), torch.ones(2, 3), torch.zeros(2, 3), torch.ones(1, 3)):
+        made(inputs)
+        marks.append(calls.mark)
+    assert marks[0] == marks[1]
+    assert len(set(marks)) == 3

@@ -2,15 +2,20 @@
 
 import pytest
 
+from ravine.doctor.checks_average import BEHIND
 from ravine.doctor.checks_curve import STUCK, UNFINISHED
+from ravine.doctor.checks_decay import EATEN
 from ravine.doctor.checks_gradients import SLOW
 from ravine.doctor.checks_narrow import ROUNDED
-from ravine.doctor.checks_schedule import DECAYED
-from ravine.doctor.loop_echoes import UNGIVEN, without_echoes
+from ravine.doctor.checks_schedule import CUT, DECAYED
+from ravine.doctor.checks_steps import LATE
+from ravine.doctor.loop_echoes import FAST, LOST, SPIKED, UNFOLLOWED, UNGIVEN, without_echoes
 from ravine.doctor.outcome import judged, unknown
 from ravine.records.findings import Finding
 
 RUNGS = {UNGIVEN: "loading", DECAYED: "rate", SLOW: "update-to-weight", STUCK: "curve", UNFINISHED: "curve", ROUNDED: "precision"}
+RUNGS |= {LATE: "loading", BEHIND: "loading", CUT: "rate", EATEN: "update-to-weight", FAST: "update-to-weight", LOST: "activations"}
+RUNGS |= {SPIKED: "curve", UNFOLLOWED: "curve"}
 
 
 def told(*titles):
@@ -29,9 +34,14 @@ def told(*titles):
         ((STUCK, UNFINISHED), [("error", STUCK, "do")]),
         ((DECAYED, UNFINISHED), [("warning", DECAYED, "do")]),
         ((SLOW, ROUNDED), [("warning", ROUNDED, "do")]),
+        ((STUCK, FAST), [("error", STUCK, f"No higher rate for all: mend this first: {FAST}."), ("warning", FAST, "do")]),
+        ((STUCK, EATEN, LOST), [("error", EATEN, "do"), ("error", STUCK, f"Mend its cause first: {EATEN}.")]),
+        ((FAST, LATE), [("warning", LATE, "do"), ("warning", FAST, f"Mend its cause first: {LATE}.")]),
+        ((CUT, DECAYED), [("warning", CUT, "do")]),
+        ((BEHIND, UNFOLLOWED), [("warning", BEHIND, "do"), ("warning", UNFOLLOWED, f"Mend its cause first: {BEHIND}.")]),
         ((SLOW, UNFINISHED), [("warning", SLOW, "do"), ("warning", UNFINISHED, "do")]),
     ],
-    ids=["rate", "not given", "flat", "gone", "rounded", "no cause"],
+    ids=["rate", "not given", "flat", "gone", "rounded", "fast", "decay", "late", "cut", "behind", "no cause"],
 )
 def test_causes_stand_first_and_echoes_send_nobody_another_way(titles, expected):
     assert told(*titles) == expected

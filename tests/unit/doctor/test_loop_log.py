@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from ravine.doctor.looking import Flats
-from ravine.doctor.loop_log import ENOUGH_ROWS
+from ravine.doctor.loop_log import ENOUGH_ROWS, is_lower_better
 from watched_loops import log
 
 
@@ -50,3 +50,10 @@ def test_evaluations_have_gaps_where_a_metric_was_not_given():
     assert found.evaluated.tolist() == [10, 20]
     assert np.isnan(found.evaluations["accuracy"][0])
     assert found.evaluations["loss"].tolist() == [1.0, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("name", "is_lower"), [("loss", True), ("val_error", True), ("accuracy", False), ("perplexity", True), ("f1", False)]
+)
+def test_which_metrics_are_errors(name, is_lower):
+    assert is_lower_better(name) is is_lower

@@ -74,3 +74,12 @@ def test_a_number_is_one(value):
     with pytest.raises(InputError, match="loss"):
         loop_parts.number("loss", value)
     assert loop_parts.number("loss", torch.ones(1, 1)) == 1.0
+
+
+@pytest.mark.parametrize(("kind", "is_scaled"), [(torch.optim.Adam, True), (torch.optim.AdamW, False), (torch.optim.SGD, False)])
+def test_how_parameters_decay(kind, is_scaled):
+    made = model()
+    groups = [{"params": list(made[0].parameters()), "weight_decay": 0.1}, {"params": list(made[1].parameters())}]
+    _, log = loop_parts.begun(made, [kind(groups, lr=0.1, weight_decay=0.0)])
+    assert list(log.decays) == ["0.weight", "0.bias"]
+    assert (log.decays["0.weight"].strength, log.decays["0.weight"].is_scaled) == (0.1, is_scaled)

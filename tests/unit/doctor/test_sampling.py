@@ -155,3 +155,20 @@ def test_optimizers_that_make_up_for_rounding(group, state, expected):
 def test_changes():
     assert float(changes([torch.ones(4)], [torch.full((4,), 1.5)])[0]) == pytest.approx(1.0)
     assert changes([], []) == []
+
+
+@pytest.mark.parametrize("share", [1.0, 0.25])
+def test_what_is_left_of_gradients_after_the_step(share):
+    made = model()
+    optimizer = torch.optim.SGD(made.parameters(), lr=0.1)
+    sizes = [float(p.detach().norm()) for p in made.parameters()]
+    sample = Sample(dict(made.named_parameters()), None)
+    F.cross_entropy(made(torch.ones(8, 3)), torch.arange(8) % 5).backward()
+    sample.before(optimizer, is_closed=False)
+    optimizer.step()
+    sample.after(optimizer, is_closed=False)
+    made[0].weight.grad.mul_(share)
+    made[2].bias.grad = None
+    found = sample.read()
+    assert found.left == pytest.approx([share, 1.0, 1.0, float("nan")], nan_ok=True)
+    assert found.sizes == pytest.approx(sizes)
