@@ -31,7 +31,7 @@ STEP = 4
 INTRODUCTION = """# The figures
 
 All that `ravine` draws, each with the command that makes it. A name's ending decides: PNG, SVG or PDF, and JSON for the numbers behind
-most of them; `--dark` draws on a dark ground where a command has it. In every figure an optimiser has the same colour, a curve differs
+most of them; `--dark` draws on a dark ground. In every figure an optimiser has the same colour, a curve differs
 from its neighbours in dash and mark as well, and no colour has to be seen for the figure to be read. What cannot be written is refused
 before the work begins.
 

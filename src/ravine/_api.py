@@ -79,12 +79,12 @@ class Result:
         with self.record() as record:
             return table(record)
 
-    def figure(self, path: str | Path) -> Path:
-        """Draw curves and rate sensitivity to a PNG, SVG or PDF file."""
+    def figure(self, path: str | Path, *, theme: str = "light") -> Path:
+        """Draw curves and rate sensitivity to a PNG, SVG or PDF file; in the theme "light" or "dark"."""
         from ravine.report import race_figure
 
         with self.record() as record:
-            race_figure(record, path)
+            race_figure(record, path, theme=theme)
         return Path(path)
 
     def report(self, path: str | Path) -> Path:

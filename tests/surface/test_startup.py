@@ -30,8 +30,8 @@ def test_nothing_heavy_is_loaded(statement):
     assert done.returncode == 0, done.stderr
 
 
-def test_optimizers_and_help_of_records_load_no_torch(tmp_path):
-    commands = "main(['optimizers'])\nmain(['show', 'none.ravine'])"
+def test_optimizers_records_and_the_memory_of_a_number_load_no_torch(tmp_path):
+    commands = "main(['optimizers'])\nmain(['show', 'none.ravine'])\nmain(['memory', '--params', '1e6', '--bits', '8'])"
     code = f"import sys\nfrom ravine.cli.main import main\n{commands}\nassert 'torch' not in sys.modules"
     done = run("-c", code, capture_output=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr

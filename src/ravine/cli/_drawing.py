@@ -15,6 +15,8 @@ Out = Annotated[Path | None, typer.Option("--out", "-o", metavar="FILE.png|svg|p
 Force = Annotated[bool, typer.Option("--force", help="Replace an existing file at --out.")]
 Dark = Annotated[bool, typer.Option("--dark", help="On a dark ground.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the numbers as JSON (schema 1), and nothing else, on the standard output.")]
+Plot = Annotated[Path | None, typer.Option(metavar="FILE.png|svg|pdf", help="Draw it.")]
+ForcePlot = Annotated[bool, typer.Option("--force", help="Replace an existing file at --plot.")]
 
 NUMBERS = ".json"
 PICTURES = (".pdf", ".png", ".svg")
@@ -72,6 +74,44 @@ class Delivery:
         typer.echo(_dumped(summary) if self.as_json else text())
         if self.out is not None:
             typer.echo(f"figure  {self.out}", err=self.as_json)
+
+
+@dataclass(frozen=True, slots=True)
+class Plotted:
+    """A picture beside a table; made before either is computed, so that what cannot be written is refused at once.
+
+    Attributes:
+        plot: the file; None for none.
+        force: whether it may replace one.
+        is_dark: whether it is dark.
+
+    Raises:
+        InputError: a file that cannot be written, of no format of a figure, or an option without effect.
+    """
+
+    plot: Path | None
+    force: bool
+    is_dark: bool
+
+    def __post_init__(self) -> None:
+        if self.plot is None:
+            given = "--force" if self.force else "--dark" if self.is_dark else ""
+            if given:
+                raise InputError(f"{given} has no effect without --plot. Leave it out, or give --plot.")
+            return
+        if self.plot.suffix.lower() not in PICTURES and not self.plot.is_dir():
+            raise InputError(f"{self.plot}: a figure's name must end in {', '.join(PICTURES)}; give such a name.", given=self.plot)
+        _files.check_new(self.plot, force=self.force, option="another --plot")
+
+    def draw(self, figure: Callable[[Path, str], object]) -> None:
+        """Have it drawn, into its file and in its theme, where one is wanted."""
+        if self.plot is not None:
+            figure(self.plot, "dark" if self.is_dark else "light")
+
+    def tell(self, *, is_message: bool) -> None:
+        """Say where it lies."""
+        if self.plot is not None:
+            typer.echo(f"figure  {self.plot}", err=is_message)
 
 
 def _dumped(summary: Mapping[str, Any]) -> str:

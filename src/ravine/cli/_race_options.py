@@ -77,6 +77,7 @@ Workers = Annotated[str, typer.Option(metavar="auto|N", help="Processes that sha
 Ray = Annotated[str | None, typer.Option(metavar="local|ADDRESS", help="Ray cluster whose workers share the lanes; local starts one here.")]
 Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda", help="Where lanes run.")]
 Figure = Annotated[bool, typer.Option("--figure/--no-figure", help="Draw a PNG beside the record.")]
+Dark = Annotated[bool, typer.Option("--dark", help="Draw it on a dark ground.")]
 Report = Annotated[bool, typer.Option("--report", help="Write an HTML report beside the record.")]
 DryRun = Annotated[bool, typer.Option("--plan", help="Say what the race would take: lanes, shards, memory, hours; run nothing.")]
 Nodes = Annotated[int | None, typer.Option(metavar="N", parser=_values.whole_number, help="With --plan: machines like this one, at most.")]

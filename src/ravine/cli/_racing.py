@@ -1,6 +1,7 @@
 """One race from the command line: its task loaded, run under watch, and shown with the places of its files."""
 
 import dataclasses
+import functools
 import json
 import os
 from collections.abc import Mapping
@@ -81,17 +82,18 @@ def _identity(path: Path) -> int | None:
     return path.stat().st_ino if os.path.exists(path) else None
 
 
-def show(result: "Result", files: _files.Outputs, *, resumed: bool, as_json: bool, quiet: bool) -> None:
+def show(result: "Result", files: _files.Outputs, *, resumed: bool, as_json: bool, quiet: bool, theme: str = "light") -> None:
     """Print the outcome, draw what is to lie beside the record, and say where all of it lies."""
     # The ranking first: whatever may go wrong with a drawing, the result is there.
     typer.echo(json.dumps(result.summary(), allow_nan=False, indent=2) if as_json else result.table())
-    draw(result, files, resumed=resumed, is_message=as_json, quiet=quiet)
+    draw(result, files, resumed=resumed, is_message=as_json, quiet=quiet, theme=theme)
 
 
-def draw(result: "Result", files: _files.Outputs, *, resumed: bool, is_message: bool, quiet: bool) -> None:
+def draw(result: "Result", files: _files.Outputs, *, resumed: bool, is_message: bool, quiet: bool, theme: str = "light") -> None:
     """The figure and the report, and the places of all files: a result, or a message where results are JSON."""
     places = [("record", files.record)]
-    for name, path, write in (("figure", files.figure, result.figure), ("report", files.report, result.report)):
+    figure = functools.partial(result.figure, theme=theme)
+    for name, path, write in (("figure", files.figure, figure), ("report", files.report, result.report)):
         if path is not None:
             # Beside a race that was finished before, it was drawn before.
             if not (resumed and path.exists()):

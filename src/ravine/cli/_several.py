@@ -25,6 +25,7 @@ class Looks:
 
     Attributes:
         figure, report: whether one is drawn beside each record.
+        dark: whether the figure is dark.
         as_json: whether results are JSON.
         quiet: whether there are no messages but errors.
         explain: whether each stage says why it runs as it does.
@@ -35,6 +36,12 @@ class Looks:
     as_json: bool
     quiet: bool
     explain: bool
+    dark: bool = False
+
+    @property
+    def theme(self) -> str:
+        """Of the figures."""
+        return "dark" if self.dark else "light"
 
 
 def race_all(texts: Sequence[str], out: Path | None, batch_size: int | None, looks: Looks, options: Mapping[str, Any]) -> None:
@@ -138,9 +145,9 @@ def _one(task: "Task", files: _files.Outputs, looks: Looks, options: Mapping[str
         kept = ", ".join(str(result.path) for result in before)
         raise _racing.Interrupted(f"{error}{f' Finished before: {kept}.' if kept else ''}") from error.__cause__
     if looks.as_json:
-        _racing.draw(result, files, resumed=resumed, is_message=True, quiet=looks.quiet)
+        _racing.draw(result, files, resumed=resumed, is_message=True, quiet=looks.quiet, theme=looks.theme)
     else:
-        _racing.show(result, files, resumed=resumed, as_json=False, quiet=looks.quiet)
+        _racing.show(result, files, resumed=resumed, as_json=False, quiet=looks.quiet, theme=looks.theme)
     return result
 
 

@@ -78,9 +78,9 @@ def _one(task: Any, files: _files.Outputs, looks: Looks, options: Mapping[str, A
         raise _racing.Interrupted(f"{error} Give --out {first} with it, the record of the first study.") from error.__cause__
     resumed = bool(options["resume"])
     if looks.as_json:
-        _racing.draw(result, files, resumed=resumed, is_message=True, quiet=looks.quiet)
+        _racing.draw(result, files, resumed=resumed, is_message=True, quiet=looks.quiet, theme=looks.theme)
     else:
-        _racing.show(result, files, resumed=resumed, as_json=False, quiet=looks.quiet)
+        _racing.show(result, files, resumed=resumed, as_json=False, quiet=looks.quiet, theme=looks.theme)
     return result
 
 

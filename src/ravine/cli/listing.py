@@ -5,8 +5,12 @@ import inspect
 import math
 import textwrap
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import typer
+
+if TYPE_CHECKING:
+    from ravine.tasks import Option
 
 WIDTH = 100
 
@@ -19,7 +23,7 @@ def tasks() -> None:
     from ravine.tasks import REGISTRY
 
     for name, builtin in REGISTRY.items():
-        options = [f"{option.name}={option.default}{_among(option.choices)}" for option in builtin.options]
+        options = [f"{option.name}={option.default}{_among(option)}" for option in builtin.options]
         _paragraph(name, [builtin.summary, _options("options", options)])
     typer.echo("Options follow a colon: ravine race line:noise=0.5. Your own task: file.py, file.py:name or package.module:name.")
 
@@ -81,8 +85,9 @@ def _wrappers() -> None:
         typer.echo(textwrap.fill(text, WIDTH, initial_indent="  ", subsequent_indent="      "))
 
 
-def _among(choices: Sequence[str]) -> str:
-    return f" (or {', '.join(choices[1:])})" if len(choices) > 1 else ""
+def _among(option: "Option") -> str:
+    others = [choice for choice in option.choices if choice != option.default]
+    return f" (or {', '.join(others)})" if others else ""
 
 
 def _options(title: str, found: Sequence[str]) -> str:

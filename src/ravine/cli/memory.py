@@ -65,7 +65,7 @@ def model_of(task: str | None, params: float | None, precisions: Sequence[str], 
     Raises:
         InputError: neither or both are given, or a batch size for a number.
     """
-    from ravine.exhibits import counted, measured
+    from ravine.exhibits import counted
 
     if (task is None) == (params is None):
         given = "neither a TASK nor --params" if task is None else f"both the task {task} and --params"
@@ -74,6 +74,7 @@ def model_of(task: str | None, params: float | None, precisions: Sequence[str], 
         if batch_size is not None:
             raise InputError(f"--batch-size {batch_size} has no effect on a number of parameters. Leave it out, or give a TASK.")
         return counted(params)
+    from ravine.exhibits import measured
     from ravine.tasks import load
 
     with contextlib.redirect_stdout(sys.stderr):

@@ -37,6 +37,7 @@ def race(
     ray: _race_options.Ray = None,
     device: _race_options.Device = "auto",
     figure: _race_options.Figure = True,
+    dark: _race_options.Dark = False,
     report: _race_options.Report = False,
     plan: _race_options.DryRun = False,
     nodes: _race_options.Nodes = None,
@@ -70,13 +71,15 @@ def _begin(given: dict[str, Any]) -> None:
     options = {name: given[name] for name in OPTIONS} | {"race_seed": given["seed"], "tune": _values.names(given["tune"])}
     options |= {"optimizers": _values.names(given["optimizers"]), "lrs": _values.rates(given["lrs"])}
     options |= {"workers": _values.workers(given["workers"])}
-    looks = _several.Looks(**{name: given[name] for name in ("figure", "report", "as_json", "quiet", "explain")})
+    looks = _several.Looks(**{name: given[name] for name in ("figure", "dark", "report", "as_json", "quiet", "explain")})
     if looks.explain and looks.quiet:
         raise InputError("--explain and --quiet exclude each other: one says more, the other nothing.")
+    if looks.dark and not looks.figure:
+        raise InputError("--dark has no effect with --no-figure. Leave one of them out.")
     if given["plan"] or given["nodes"] is not None:
         from ravine.cli import _planning
 
-        writes = {f"--{name}": given[name] for name in ("out", "force", "resume", "report", "ray", "studies")}
+        writes = {f"--{name}": given[name] for name in ("out", "force", "resume", "dark", "report", "ray", "studies")}
         _planning.plan_all(tasks, batch_size, given["nodes"], plan=given["plan"], as_json=looks.as_json, writes=writes, options=options)
     elif studies is not None:
         if len(tasks) > 1:
@@ -96,4 +99,4 @@ def _race_one(text: str, out: Path | None, batch_size: int | None, looks: _sever
         chosen = {"figure": looks.figure, "report": looks.report, "force": options["force"], "resume": resume}
         files = _files.outputs(out, loaded.name, **chosen, reference=loaded.reference)
         result = _racing.run(loaded, files.record, quiet=looks.quiet, explain=looks.explain, **options)
-    _racing.show(result, files, resumed=resume, as_json=looks.as_json, quiet=looks.quiet)
+    _racing.show(result, files, resumed=resume, as_json=looks.as_json, quiet=looks.quiet, theme=looks.theme)

@@ -29,6 +29,8 @@ def recipe(file: Record, *, form: Form = "torch", out: Out = None, force: Force 
     if out is not None:
         if out.suffix == ".ravine":
             raise InputError(f"{out} would be a record, not a script; give a name that ends in .py.", given=out)
+        if out.suffix.lower() != ".py" and not out.is_dir():
+            raise InputError(f"{out}: a script's name must end in .py; give such a name.", given=out)
         _files.check_new(out, force=force)
     from ravine._api import Result
 

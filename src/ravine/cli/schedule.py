@@ -1,24 +1,22 @@
 """`ravine schedule`."""
 
 import json
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from ravine.base.errors import InputError
-from ravine.cli import _files, _values
+from ravine.cli import _values
+from ravine.cli._drawing import Dark, ForcePlot, Plot, Plotted
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="A schedule's name (`ravine schedules`).")]
 Horizon = Annotated[int, typer.Option(metavar="N", parser=_values.whole_number, help="Number of steps.")]
 Warmup = Annotated[str, typer.Option(metavar="N|SHARE", help="Steps of a warm-up, or a share of the horizon such as 0.05.")]
 Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A setting of the schedule; may be given again.")]
 Rate = Annotated[float | None, typer.Option("--lr", metavar="X", parser=_values.number, help="The peak rate; else multipliers are shown.")]
-Plot = Annotated[Path | None, typer.Option(metavar="FILE.png|svg|pdf", help="Draw it.")]
 Csv = Annotated[bool, typer.Option("--csv", help="Every step as CSV.")]
 Json = Annotated[bool, typer.Option("--json", help="Every step as JSON (schema 1).")]
 Every = Annotated[int | None, typer.Option(metavar="N", parser=_values.whole_number, help="One line for N steps.")]
-Force = Annotated[bool, typer.Option("--force", help="Replace an existing file at --plot.")]
 
 LONGEST = 10_000_000
 """Steps that are worked out one by one within seconds."""
@@ -35,13 +33,16 @@ def schedule(
     csv: Csv = False,
     as_json: Json = False,
     every: Every = None,
-    force: Force = False,
+    dark: Dark = False,
+    force: ForcePlot = False,
 ) -> None:
     """Tabulate a schedule of the learning rate, and draw it.
 
     Steps are counted from 0, the last is the horizon less one. Without --csv or --json about ten are shown.
     """
-    _check(csv=csv, as_json=as_json, plot=plot, force=force)
+    if csv and as_json:
+        raise InputError("--csv and --json exclude each other: give one of them.")
+    picture = Plotted(plot, force, dark)
     from ravine.base._checks import count, number
     from ravine.report.schedules import schedule_csv, schedule_figure, schedule_summary, schedule_table, view_schedule
     from ravine.schedules import create
@@ -53,8 +54,7 @@ def schedule(
     count("--horizon", horizon, at_most=LONGEST, do="In Python a schedule takes any step at any horizon.")
     made = create(name, horizon=horizon, warmup=number_or_share(warmup), **_settings(settings or [], _listed(name)))
     view = view_schedule(made, horizon, lr)
-    if plot is not None:
-        schedule_figure(view, plot)
+    picture.draw(lambda path, theme: schedule_figure(view, path, theme=theme))
     if as_json:
         typer.echo(json.dumps(schedule_summary(view, every or 1), allow_nan=False, indent=2))
     elif csv:
@@ -62,17 +62,7 @@ def schedule(
     else:
         typer.echo(f"{view.title}: multiplier {made.formula}")
         typer.echo(schedule_table(view, every))
-    if plot is not None:
-        typer.echo(f"figure  {plot}", err=as_json or csv)
-
-
-def _check(*, csv: bool, as_json: bool, plot: Path | None, force: bool) -> None:
-    if csv and as_json:
-        raise InputError("--csv and --json exclude each other: give one of them.")
-    if force and plot is None:
-        raise InputError("--force has no effect without --plot. Leave it out, or give --plot.")
-    if plot is not None:
-        _files.check_new(plot, force=force, option="another --plot")
+    picture.tell(is_message=as_json or csv)
 
 
 def number_or_share(text: str) -> int | float:

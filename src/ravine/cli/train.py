@@ -156,6 +156,8 @@ def _run(
         task = load()
     # Asked of the first process alone: what it makes there would be taken to be another training's by the others.
     folder = processes.on_first(lambda: _folder(task, resume=options["resume"])) if out is None else out
+    if recipe is not None and processes.is_first and not quiet:
+        _tell_of_another_task(task, recipe)
     try:
         with watching(quiet=quiet or not processes.is_first) as observer:
             return ravine.train(task, recipe, out=folder, observer=observer, **options)
@@ -166,6 +168,18 @@ def _run(
         if not processes.is_first:
             told.add_note(TOLD)
         raise told from error
+
+
+def _tell_of_another_task(task: "Task", recipe: Path) -> None:
+    """A recipe may be tried on any task, but its rate was tuned on one."""
+    from ravine.records import open_record
+
+    # A record that cannot be read is told of by whoever needs it.
+    with contextlib.suppress(RavineError), open_record(recipe) as record:
+        raced = record.meta.get("task") or {}
+        tuned, own = (raced.get("reference"), task.reference) if raced.get("reference") and task.reference else (raced["name"], task.name)
+        if tuned != own:
+            typer.echo(f"recipe  {recipe} was tuned on {tuned}: its rate may be far off for {own}", err=True)
 
 
 def _folder(task: "Task", *, resume: bool) -> Path:

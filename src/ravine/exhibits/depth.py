@@ -18,45 +18,26 @@ References:
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from types import MappingProxyType
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torch.nn import init
 
 from ravine.base._checks import count, unknown_name
 from ravine.base._seeds import derive
+from ravine.tasks.deep import Activation, Initialisation, activated, filled
 
 WIDTH, ROWS, CLASSES = 64, 64, 10
 DEEPEST = 1000
 
-ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = MappingProxyType(
-    {
-        "linear": lambda x: x,
-        "sigmoid": torch.sigmoid,
-        "tanh": torch.tanh,
-        "relu": F.relu,
-        "leaky_relu": F.leaky_relu,
-        "gelu": F.gelu,
-        "silu": F.silu,
-    }
-)
+ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = MappingProxyType({name: partial(activated, name) for name in get_args(Activation)})
 """Activations by name."""
 
-INITIALISATIONS: Mapping[str, Callable[..., Tensor]] = MappingProxyType(
-    {
-        "xavier": init.xavier_normal_,
-        "he": lambda w, generator: init.kaiming_normal_(w, nonlinearity="relu", generator=generator),
-        "lecun": lambda w, generator: init.kaiming_normal_(w, nonlinearity="linear", generator=generator),
-        "orthogonal": init.orthogonal_,
-        "torch": lambda w, generator: init.kaiming_uniform_(w, a=5**0.5, generator=generator),
-        "small": lambda w, generator: init.normal_(w, std=0.01, generator=generator),
-        "large": lambda w, generator: init.normal_(w, std=2.0 / w.shape[1] ** 0.5, generator=generator),
-    }
-)
+INITIALISATIONS: Mapping[str, Callable[..., Tensor]] = MappingProxyType({name: partial(filled, name) for name in get_args(Initialisation)})
 """Initialisations by name: Xavier (variance 1 / D), He (2 / D), LeCun (1 / D), orthogonal, `torch.nn.Linear`'s own (1 / (3 D)), a
 standard deviation of 0.01, and of 2 / sqrt(D)."""
 

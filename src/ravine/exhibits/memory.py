@@ -14,30 +14,19 @@ References:
     for mixed-precision Adam. Dettmers et al. (2022), arXiv:2110.02861: 8-bit states.
 """
 
-import copy
 import math
-from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import Any
-
-import torch
-from torch import Tensor
-from torch.utils import _pytree as pytree
+from typing import TYPE_CHECKING, Any
 
 from ravine.base._checks import count, number, unknown_name
-from ravine.base._seeds import derive
 from ravine.base.errors import InputError
-from ravine.fleet.data import duplicate, gather, size
-from ravine.fleet.memory import saved_bytes
-from ravine.optim._storage import WEIGHTS
-from ravine.optim.creating import takes_storage
-from ravine.optim.quantised import BLOCK, is_blockwise
 from ravine.rules import Rule, Slot, names, resolve
-from ravine.tasks import Objective, Task
-from ravine.tasks._randomness import isolated
-from ravine.tasks.kinds import Kind, parameter_kinds
+from ravine.rules._keeping import BLOCK, WEIGHTS, is_blockwise, takes_storage
+
+if TYPE_CHECKING:
+    from ravine.tasks.kinds import Kind
 
 COMPONENTS = ("parameters", "copies", "gradients", "master", "state", "buffers", "activations")
 """What takes memory, in the order in which it is shown. "copies" are autocast's of the weights; "master" is what else keeps a narrow
@@ -59,7 +48,7 @@ class Precision:
     Attributes:
         weight, copy, gradient: bytes of a parameter's; `copy` only while a step runs.
         is_narrow: whether weights are narrower than arithmetic, so that there are ways to keep them.
-        autocast: dtype of products; None for that of the weights.
+        autocast: name of the dtype of products; None for that of the weights.
         doc: one line.
     """
 
@@ -67,15 +56,15 @@ class Precision:
     copy: int
     gradient: int
     is_narrow: bool
-    autocast: torch.dtype | None
+    autocast: str | None
     doc: str
 
 
 PRECISIONS: Mapping[str, Precision] = MappingProxyType(
     {
         "fp32": Precision(4, 0, 4, False, None, "everything in float32"),
-        "bf16": Precision(4, 2, 4, False, torch.bfloat16, "autocast: products in bfloat16, weights and gradients in float32"),
-        "fp16": Precision(4, 2, 4, False, torch.float16, "autocast: products in float16, weights and gradients in float32"),
+        "bf16": Precision(4, 2, 4, False, "bfloat16", "autocast: products in bfloat16, weights and gradients in float32"),
+        "fp16": Precision(4, 2, 4, False, "float16", "autocast: products in float16, weights and gradients in float32"),
         "pure_bf16": Precision(
             2, 0, 4, True, None, "weights in bfloat16, master weights (unless they are kept otherwise) and sums of gradients in float32"
         ),
@@ -179,7 +168,7 @@ class Model:
     name: str
     trainable: int
     frozen: int = 0
-    tensors: tuple[tuple[Kind, tuple[int, ...]], ...] = ()
+    tensors: tuple[tuple["Kind", tuple[int, ...]], ...] = ()
     buffers: int = 0
     activations: Mapping[str, int] | None = None
     rows: int | None = None
@@ -232,56 +221,6 @@ def counted(number_of_parameters: float) -> Model:
     if value != round(value):
         raise InputError(f"params={number_of_parameters!r}: must be a whole number. {do}", given=number_of_parameters)
     return Model(f"{round(value):,} parameters", round(value))
-
-
-def measured(task: Task, precisions: Sequence[str] = ("fp32",), *, rows: int | None = None, seed: int = 0) -> Model:
-    """A task's model: its tensors counted, and what one batch's forward saves measured by running it.
-
-    Args:
-        task: gives model, batch and loss; it is not changed.
-        precisions: in which activations are measured.
-        rows: of the batch; the task's own if None.
-        seed: of the weights and of the batch.
-
-    Raises:
-        InputError: more rows than there are.
-        TaskError, DataError: the task cannot be run.
-    """
-    train = task.data.train
-    chosen = task.rows_per_step if rows is None else count("batch size", rows, at_most=size(train), do="It is of the training split.")
-    with isolated(derive(seed, "memory")):
-        batch = gather(train, torch.randperm(size(train))[:chosen])
-        objective = Objective(task.build(seed), task)
-        activations = {name: _activations(objective, batch, name) for name in precisions}
-    kinds = parameter_kinds(objective.model)
-    named = dict(objective.model.named_parameters())
-    trainable = {name: p for name, p in named.items() if p.requires_grad}
-    return Model(
-        name=f"{task.name}: {type(objective.model).__name__}",
-        trainable=sum(p.numel() for p in trainable.values()),
-        frozen=sum(p.numel() for name, p in named.items() if name not in trainable),
-        tensors=tuple((kinds[name], tuple(p.shape)) for name, p in trainable.items()),
-        buffers=sum(b.nbytes for b in objective.model.buffers()),
-        activations=activations,
-        rows=chosen,
-    )
-
-
-def _activations(objective: Objective, batch: Any, precision: str) -> int:
-    """Bytes saved by the forward of one batch."""
-    kind = PRECISIONS[precision]
-    if kind.is_narrow:
-        # A copy's layers compute in what its weights are; what leaves them for the loss is float32 again, as in training.
-        objective = Objective(copy.deepcopy(objective.model).to(torch.bfloat16), objective.task)
-        objective.model.register_forward_pre_hook(lambda _, args, kwargs: _as((args, kwargs), torch.bfloat16), with_kwargs=True)
-        objective.model.register_forward_hook(lambda _, __, output: _as(output, torch.float32))
-    device = next(objective.parameters()).device.type
-    with nullcontext() if kind.autocast is None else torch.autocast(device, kind.autocast):
-        return saved_bytes(objective, duplicate(batch))
-
-
-def _as(tree: Any, dtype: torch.dtype) -> Any:
-    return pytree.tree_map(lambda leaf: leaf.to(dtype) if isinstance(leaf, Tensor) and leaf.is_floating_point() else leaf, tree)
 
 
 def memory_of(model: Model, plan: Plan) -> Memory:

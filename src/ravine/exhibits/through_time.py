@@ -23,6 +23,7 @@ from ravine.base._checks import count, number, unknown_name
 from ravine.base._seeds import derive
 from ravine.exhibits.depth import factor, finite
 from ravine.tasks._randomness import isolated
+from ravine.tasks.functional import functional_call
 
 CELLS: Mapping[str, type[nn.RNNCell | nn.LSTMCell | nn.GRUCell]] = MappingProxyType(
     {"rnn": nn.RNNCell, "lstm": nn.LSTMCell, "gru": nn.GRUCell}
@@ -215,6 +216,6 @@ def _unrolled(cell: nn.RNNCell | nn.LSTMCell | nn.GRUCell, inputs: Tensor, own: 
     state = (state, state) if isinstance(cell, nn.LSTMCell) else state
     states = []
     for x, weight in zip(inputs, own, strict=True):
-        state = torch.func.functional_call(cell, {"weight_hh": weight}, (x, state))
+        state = functional_call(cell, {"weight_hh": weight}, (x, state))
         states.append(state[0] if isinstance(state, tuple) else state)
     return states

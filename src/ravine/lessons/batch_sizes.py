@@ -5,13 +5,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from torch.func import functional_call, grad, vmap
+from torch.func import grad, vmap
 
 from ravine.lessons._criterion import Part, Sample, over_seeds
 from ravine.lessons._lesson import Lesson, Measured
 from ravine.lessons._readings import Reading, decades, loss_panel, race
 from ravine.report.panels import Curve, Panel, Picture
 from ravine.tasks import Task, load
+from ravine.tasks.functional import functional_call
 
 BATCHES = (1, 4, 16, 64, 256)
 """Whose noise is measured."""

@@ -28,29 +28,20 @@ class Settings:
     shards: int
 
 
+def _costs(number: str, expected: float, says: str, measures: str) -> Part:
+    return Part(number=number, says=says, measures=measures, above=expected - OFF, below=expected + OFF)
+
+
 PARTS = (
-    Part(
-        number="adam",
-        says="Adam in fp32 costs 16 bytes a parameter",
-        measures="bytes of weight, gradient and state, measured on a million",
-        above=16 - OFF,
-        below=16 + OFF,
-    ),
-    Part(
-        number="lion",
-        says="Lion keeps one moment and saves four of them",
-        measures="measured bytes a parameter of Lion",
-        above=12 - OFF,
-        below=12 + OFF,
-    ),
+    _costs("adam", 16, "Adam in fp32 costs 16 bytes a parameter", "bytes of weight, gradient and state, measured on a million"),
+    _costs("lion", 12, "Lion keeps one moment and saves four of them", "measured bytes a parameter of Lion"),
     # Two of eight bytes would be 10; block-wise scales may cost some.
     Part(number="8 bits", says="8-bit states save most of Adam's eight", measures="measured bytes a parameter of AdamW", below=12.0),
-    Part(
-        number="zero",
-        says="ZeRO's third stage divides all of it by the number of processes",
-        measures="bytes a parameter of Adam under stage 3, times the processes, by the formula",
-        above=16 - OFF,
-        below=16 + OFF,
+    _costs(
+        "zero",
+        16,
+        "ZeRO's third stage divides all of it by the number of processes",
+        "bytes a parameter of Adam under stage 3, times the processes, by the formula",
     ),
     # A tenth is what one would not notice in planning.
     Part(

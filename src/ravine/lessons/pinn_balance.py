@@ -1,20 +1,20 @@
 """A physics-informed loss has terms of very different size: how uneven they are, who copes with it, and what weights do."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-import ravine
 from ravine.lessons._criterion import Part, Sample, over_seeds
 from ravine.lessons._lesson import Lesson, Measured
 from ravine.lessons._readings import Reading, divergences, loss_panel, race
 from ravine.report.panels import Panel, Picture
+from ravine.tasks import Task, create
+from ravine.tasks.pinn import pinn_boundary, pinn_residual
 
 OPTIMIZERS = ("sgd", "adam")
 UNBALANCED = 1.0
@@ -71,67 +71,10 @@ PARTS = (
 )
 
 
-class Poisson(nn.Module):
-    """A network u of one number, 1-N-N-1 with tanh, with its first two derivatives carried along; an output has (u, u', u'')."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.layers = nn.ModuleList([nn.Linear(1, width), nn.Linear(width, width), nn.Linear(width, 1)])
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(B, 3) from x, (B, 1)."""
-        value, slope, bend = x, torch.ones_like(x), torch.zeros_like(x)
-        for place, layer in enumerate(self.layers):
-            if place:
-                # tanh' = 1 - tanh^2 and tanh'' = -2 tanh tanh', by the chain rule.
-                value = torch.tanh(value)
-                first = 1 - value.square()
-                bend = first * bend - 2 * value * first * slope.square()
-                slope = first * slope
-            weight = cast(nn.Linear, layer).weight.T
-            value, slope, bend = layer(value), slope @ weight, bend @ weight
-        return torch.cat([value, slope, bend], dim=1)
-
-
-def solution(x: Tensor) -> Tensor:
-    """sin(2 pi k x), which is 0 at both ends."""
-    return torch.sin(2 * math.pi * WAVES * x)
-
-
-def residual(model: nn.Module, x: Tensor) -> Tensor:
-    """What the equation leaves inside, u'' - f, (B,)."""
-    frequency = 2 * math.pi * WAVES
-    bend: Tensor = model(x)[:, 2]
-    return bend + frequency**2 * solution(x)[:, 0]
-
-
-def boundary(model: nn.Module, x: Tensor) -> Tensor:
-    """What u is at both ends, (2,), of the kind of x."""
-    ends: Tensor = model(torch.stack([torch.zeros_like(x[0]), torch.ones_like(x[0])]))[:, 0]
-    return ends
-
-
-def poisson(settings: Settings, weights: tuple[float, float] = (1.0, 1.0)) -> ravine.Task:
-    """Solve u'' = f on the unit interval with u = 0 at both ends: the mean squares of both, each with its weight."""
-
-    def split(offset: float) -> tuple[Tensor]:
-        return (((torch.arange(settings.points) + offset) / settings.points)[:, None],)
-
-    def step(model: nn.Module, batch: tuple[Tensor]) -> Tensor:
-        inside, ends = residual(model, batch[0]).square().mean(), boundary(model, batch[0]).square().mean()
-        return weights[0] * inside + weights[1] * ends
-
-    metrics: dict[str, Callable[[nn.Module, tuple[Tensor]], Tensor]] = {"error": _error}
-    model = partial(Poisson, settings.width)
-    return ravine.Task("poisson", model, split(0.5), split(0.25), step=step, metrics=metrics, rank_by="error", batch_size=None)
-
-
-def _error(model: nn.Module, batch: tuple[Tensor]) -> Tensor:
-    value: Tensor = model(batch[0])[:, :1]
-    return (value - solution(batch[0])).square().mean()
-
-
-_error.lower_is_better = True  # type: ignore[attr-defined]
+def poisson(settings: Settings, weights: tuple[float, float] = (1.0, 1.0)) -> Task:
+    """The built-in task, with its two terms weighted."""
+    sizes = {"waves": WAVES, "points": settings.points, "width": settings.width}
+    return create("pinn", {**sizes, "equation": weights[0], "boundary": weights[1]})
 
 
 def experiment(settings: Settings) -> Measured:
@@ -160,10 +103,10 @@ def experiment(settings: Settings) -> Measured:
     return Measured(numbers=numbers, also=also, picture=_picture(found), notes=(note, *lost))
 
 
-def _terms(task: ravine.Task, seed: int) -> tuple[float, np.ndarray]:
+def _terms(task: Task, seed: int) -> tuple[float, np.ndarray]:
     """Of a fresh network: norm of the equation's gradient over the boundary's, and mean diagonal of each one's tangent kernel."""
-    model, (x,) = task.build(seed), task.data.train
-    inside, ends = residual(model, x), boundary(model, x)
+    model, batch = task.build(seed), task.data.train
+    inside, ends = pinn_residual(model, batch), pinn_boundary(model, batch)
     norms = [_gradient(model, part.square().mean()).norm().item() for part in (inside, ends)]
     traces = [np.mean([_gradient(model, row).square().sum().item() for row in part]) for part in (inside, ends)]
     return norms[0] / norms[1], np.array(traces)

@@ -10,9 +10,10 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from ravine.optim import _storage, quantised
+from ravine.optim import _storage
 from ravine.optim._drivers import _buckets, compute_dtype, foreach, per_tensor, pick
 from ravine.optim._native_driver import native_step
+from ravine.rules._keeping import BLOCK
 from ravine.rules._rule import Rule, State
 from ravine.rules._step import Symbols
 
@@ -66,7 +67,7 @@ def _in_blocks(param: Tensor, grad: Tensor, own: State) -> tuple[Tensor, Tensor,
         return param, grad, dict(own)
 
     def rows(value: Tensor) -> Tensor:
-        return value.view(-1, quantised.BLOCK)
+        return value.view(-1, BLOCK)
 
     shape = param.shape
     return rows(param), rows(grad), {name: rows(value) if value.shape == shape else value for name, value in own.items()}

@@ -11,6 +11,7 @@ from ravine.base.errors import InputError
 from ravine.optim import _storage, quantised
 from ravine.optim._drivers import compute_dtype
 from ravine.optim._storage import COMPENSATION, MASTER, SCALE, Storage
+from ravine.rules._keeping import BLOCK
 from ravine.rules._rule import Rule, Slot, State
 
 STEP = "step"
@@ -116,9 +117,9 @@ def _slot(slot: Slot, saved: Mapping[str, Any], param: Tensor, where: str, stora
     kind = storage.format_of(slot, param)
     if value.is_floating_point():
         return {key: value} if value.dtype == kind else _kept(key, value.to(compute_dtype(param.dtype)), kind, param)
-    if scale is None or scale.numel() * quantised.BLOCK != value.numel():
+    if scale is None or scale.numel() * BLOCK != value.numel():
         size = "of unknown size" if scale is None else f"of {value.numel() / max(scale.numel(), 1):g}"
-        remedy = f"Load it into what saved it, and save it there with state_dtype=None. Blocks here have {quantised.BLOCK}"
+        remedy = f"Load it into what saved it, and save it there with state_dtype=None. Blocks here have {BLOCK}"
         raise InputError(f"{key} of {where} in the state dict has {value.dtype} codes in blocks {size}. {remedy}.", given=value.dtype)
     scale = scale.detach().to(param.device, torch.float32, copy=True)
     # Scales that were read whole, for parts that are other than those that were saved.
@@ -126,7 +127,7 @@ def _slot(slot: Slot, saved: Mapping[str, Any], param: Tensor, where: str, stora
     codes, start = _storage.local(value), _storage.offset(param)
     if value.dtype == kind:
         if is_apart:
-            part = scale[start // quantised.BLOCK :][: codes.numel() // quantised.BLOCK].clone()
+            part = scale[start // BLOCK :][: codes.numel() // BLOCK].clone()
             scale = _storage.distributed(part, param)
         return {key: value, key + SCALE: scale}
     wide = quantised.decode_part(codes, scale, start) if is_apart else quantised.decode(codes, _storage.local(scale))

@@ -21,10 +21,10 @@ from ravine.base._checks import unknown_name
 from ravine.base.errors import InputError
 from ravine.optim import quantised, rounding
 from ravine.optim._drivers import compute_dtype
+from ravine.rules import _keeping
+from ravine.rules._keeping import WEIGHTS
 from ravine.rules._rule import Slot, State
 
-WEIGHTS = ("plain", "stochastic", "kahan", "master")
-"""Ways to keep a weight narrower than its arithmetic."""
 BFLOAT16 = "bfloat16"
 MASTER, COMPENSATION = "master", "compensation"
 KEY, WEIGHT_KEY = "_key", "_weight_key"
@@ -155,14 +155,14 @@ def offset(tensor: Tensor) -> int:
 def is_blockwise(param: Tensor) -> bool:
     """Whether a parameter's moments can be kept in 8 bits; a DTensor needs equal parts that whole blocks fill."""
     if not is_sharded(param):
-        return quantised.is_blockwise(param.numel())
+        return _keeping.is_blockwise(param.numel())
     meant: Any = param
     ways = [mesh for mesh, placement in zip(meant.device_mesh.shape, meant.placements, strict=True) if not placement.is_replicate()]
     along_rows = all(placement.is_replicate() or placement.is_shard(0) for placement in meant.placements)
     parts = 1
     for size in ways:
         parts *= size
-    return along_rows and param.ndim > 0 and param.shape[0] % parts == 0 and quantised.is_blockwise(param.numel() // parts)
+    return along_rows and param.ndim > 0 and param.shape[0] % parts == 0 and _keeping.is_blockwise(param.numel() // parts)
 
 
 def keep(values: Tensor, kind: torch.dtype, key: Tensor | None = None, stream: int = 0) -> tuple[Tensor, Tensor | None]:

@@ -66,19 +66,6 @@ def create(name: str, params: ParamsT, **settings: Any) -> RuleOptimizer:
     return Wrapped(params, name, **everything) if kind is Wrapped else kind(params, **kind.constructor_settings(everything))
 
 
-def takes_storage(name: str) -> bool:
-    """Whether the class of an optimiser can keep state in fewer bits, and narrow weights in other ways than as they are.
-
-    Args:
-        name: a registry name, with or without wrappers.
-
-    Raises:
-        UnknownNameError: no such optimizer.
-    """
-    kind = CLASSES.get(get(name).rule, Wrapped)
-    return kind is Wrapped or "storage" in inspect.signature(kind).parameters
-
-
 def driver_for(name: str, steps: int) -> str:
     """The driver of a whole training: "native" for rules of single elements, whose code serves any shapes, where it is long enough.
 

@@ -12,18 +12,11 @@ first moment that is not would make a huge step, what is above 0 stays there.
 import torch
 from torch import Tensor
 
-BLOCK = 256
-"""Elements that share a scale."""
-SMALLEST = 4096
-"""Tensors with fewer elements stay as they are, for they cost nothing: biases, gains, norms."""
+from ravine.rules._keeping import BLOCK
+
 _SIGNED, _UNSIGNED = 127, 255
 _LEAST_SCALE = 1e-37
 """Below it, 1 / scale is infinite; the block counts as 0."""
-
-
-def is_blockwise(numel: int) -> bool:
-    """Whether a tensor of so many elements is kept in 8 bits."""
-    return numel >= SMALLEST and numel % BLOCK == 0
 
 
 def encode(values: Tensor, *, unsigned: bool) -> tuple[Tensor, Tensor]:

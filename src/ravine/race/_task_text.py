@@ -122,12 +122,14 @@ def is_own_source(task: Task) -> bool:
     sources = task.sources
     if sources is None or task.load is None:
         return False
-    criterion = getattr(task.step or task.loss, "__name__", "")
-    is_ours = [getattr(metrics, getattr(function, "__name__", ""), None) is function for function in task.metrics.values()]
-    return _plain(task.model) in sources.objects and (sources.step or sources.loss).rpartition(".")[2] == criterion and all(is_ours)
+    criterion = getattr(_plain(task.step or task.loss), "__name__", "")
+    is_ours = [getattr(metrics, getattr(f, "__name__", ""), None) is f or f in sources.objects for f in task.metrics.values()]
+    # Of an expression such as partial(step, 2.0) the function inside.
+    named = (sources.step or sources.loss).removeprefix("partial(").partition(",")[0]
+    return _plain(task.model) in sources.objects and named.rpartition(".")[2] == criterion and all(is_ours)
 
 
-def _plain(function: Callable[..., Any]) -> Any:
+def _plain(function: Callable[..., Any] | None) -> Any:
     return function.func if isinstance(function, partial) else function
 
 
@@ -135,7 +137,7 @@ def _pasted(task: Task) -> TaskText:
     sources = task.sources
     assert sources is not None
     functions = dataclasses.replace(sources, imports=()).text().strip("\n")
-    measures = [_without_checks(function) for function in with_needed(task.metrics.values())]
+    measures = [_without_checks(function) for function in with_needed(f for f in task.metrics.values() if f not in sources.objects)]
     target = task.data.train[-1] if isinstance(task.data.train, tuple) else None
     if sources.loss == "F.cross_entropy" and list(task.metrics.values()) == [metrics.accuracy] and target is not None and target.ndim == 1:
         measures = [ACCURACY]

@@ -13,7 +13,7 @@ References:
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.special import ndtri
+import scipy
 
 from ravine.base.errors import InputError
 from ravine.records.statistics import BOOTSTRAP_FROM, Interval
@@ -135,7 +135,7 @@ def _score_interval(estimate: float, pairs: Sequence[tuple[np.ndarray, np.ndarra
         extra = (x.size + y.size) / 2 - 1
         spread = 1 + extra * (1 - chance) / (2 - chance) + extra * chance / (1 + chance)
         variance += chance * (1 - chance) / (x.size * y.size) * spread / len(pairs) ** 2
-    reach = ndtri(0.5 + confidence / 2) * np.sqrt(variance)
+    reach = scipy.special.ndtri(0.5 + confidence / 2) * np.sqrt(variance)
     held = chance[np.abs(chance - estimate) <= reach]
     low, high = (float(held[0]), float(held[-1])) if held.size else (estimate, estimate)
     return (0.0 if estimate == 0 else low), (1.0 if estimate == 1 else high)

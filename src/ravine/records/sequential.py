@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import stdtr
+import scipy
 
 from ravine.records.comparison import Pair, final_differences, time_differences
 from ravine.records.ranking import ALPHA, Ranking
@@ -149,7 +149,7 @@ def chance_to_tell_apart(
         mean = totals[:, more] / look.seeds
         variance = ((n - 1) * sample.var(ddof=1) + squares[:, more] - look.seeds * mean**2) / (look.seeds - 1)
         error = np.sqrt(np.maximum(variance, resolution**2) / look.seeds)
-        p = 2 * stdtr(look.seeds - 1, -np.abs(origin + mean) / error)
+        p = 2 * scipy.special.stdtr(look.seeds - 1, -np.abs(origin + mean) / error)
         found |= (hypotheses * p <= look.alpha) & (np.abs(origin + mean) >= least)
     return float(found.mean())
 

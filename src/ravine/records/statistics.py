@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import bdtr, ndtr, ndtri, stdtr, stdtrit
+import scipy  # as a whole: its parts then load on first use, and take as long as much of ravine
 
 # From this many seeds on a bootstrap has enough distinct resamples (research: percentile bootstrap is poor at n <= 5).
 BOOTSTRAP_FROM = 8
@@ -67,7 +67,7 @@ def mean_interval(values: Sequence[float] | np.ndarray, *, confidence: float = 0
     mean = float(sample.mean())
     if sample.size == 1:
         return Interval(mean, None, None, 0.0)
-    half = float(stdtrit(sample.size - 1, 0.5 + confidence / 2) * sample.std(ddof=1) / math.sqrt(sample.size))
+    half = float(scipy.special.stdtrit(sample.size - 1, 0.5 + confidence / 2) * sample.std(ddof=1) / math.sqrt(sample.size))
     return Interval(mean, mean - half, mean + half, confidence)
 
 
@@ -87,9 +87,9 @@ def median_interval(values: Sequence[float] | np.ndarray, *, confidence: float =
     median = middle if n % 2 else middle + (float(sample[n // 2]) - middle) / 2 if math.isfinite(middle) else middle
     if n == 1:
         return Interval(median, None, None, 0.0)
-    depths = [k for k in range(1, n // 2 + 1) if 1 - 2 * bdtr(k - 1, n, 0.5) >= confidence]
+    depths = [k for k in range(1, n // 2 + 1) if 1 - 2 * scipy.special.bdtr(k - 1, n, 0.5) >= confidence]
     k = max(depths, default=1)
-    return Interval(median, float(sample[k - 1]), float(sample[n - k]), float(1 - 2 * bdtr(k - 1, n, 0.5)))
+    return Interval(median, float(sample[k - 1]), float(sample[n - k]), float(1 - 2 * scipy.special.bdtr(k - 1, n, 0.5)))
 
 
 def paired_difference(
@@ -118,9 +118,9 @@ def paired_difference(
     if spread <= 1e-14 * float(np.abs(sample).max()):
         return one_sample(sample)
     error = spread / math.sqrt(n)
-    p = float(2 * stdtr(n - 1, -abs(mean) / error))
+    p = float(2 * scipy.special.stdtr(n - 1, -abs(mean) / error))
     if n < BCA_FROM:
-        half = float(stdtrit(n - 1, 0.5 + confidence / 2)) * error
+        half = float(scipy.special.stdtrit(n - 1, 0.5 + confidence / 2)) * error
         return Difference(mean, mean - half, mean + half, p, n, "t")
     low, high = bca_interval(sample, confidence=confidence)
     return Difference(mean, low, high, p, n, "bca")
@@ -152,8 +152,8 @@ def unpaired_difference(
     if error <= 1e-14 * float(np.abs(np.concatenate(samples)).max()):
         return Difference(mean, None, None, 1.0, n, "not testable: one sample")
     freedom = sum(parts) ** 2 / sum(part**2 / (sample.size - 1) for part, sample in zip(parts, samples, strict=True))
-    half = float(stdtrit(freedom, 0.5 + confidence / 2)) * error
-    return Difference(mean, mean - half, mean + half, float(2 * stdtr(freedom, -abs(mean) / error)), n, "welch")
+    half = float(scipy.special.stdtrit(freedom, 0.5 + confidence / 2)) * error
+    return Difference(mean, mean - half, mean + half, float(2 * scipy.special.stdtr(freedom, -abs(mean) / error)), n, "welch")
 
 
 def bca_interval(values: Sequence[float] | np.ndarray, *, confidence: float = 0.95) -> tuple[float, float]:
@@ -170,14 +170,14 @@ def bca_interval(values: Sequence[float] | np.ndarray, *, confidence: float = 0.
     generator = np.random.default_rng(_BOOTSTRAP_SEED)
     means = np.sort(sample[generator.integers(0, n, size=(RESAMPLES, n))].mean(axis=1))
     below = np.count_nonzero(means < mean) + 0.5 * np.count_nonzero(means == mean)
-    bias = ndtri(below / RESAMPLES)
+    bias = scipy.special.ndtri(below / RESAMPLES)
     leave_one_out = (sample.sum() - sample) / (n - 1)
     deviations = leave_one_out.mean() - leave_one_out
     scale = float(np.sum(deviations**2)) ** 1.5
     acceleration = float(np.sum(deviations**3)) / (6 * scale) if scale > 0 else 0.0
-    reach = math.sqrt(n / (n - 1)) * float(stdtrit(n - 1, 0.5 + confidence / 2))
+    reach = math.sqrt(n / (n - 1)) * float(scipy.special.stdtrit(n - 1, 0.5 + confidence / 2))
     tails = bias + np.array([-reach, reach])
-    low, high = np.quantile(means, ndtr(bias + tails / (1 - acceleration * tails)))
+    low, high = np.quantile(means, scipy.special.ndtr(bias + tails / (1 - acceleration * tails)))
     return float(low), float(high)
 
 

@@ -1,8 +1,8 @@
 """Where a formula of the user's own is lowest within a piece of the plane: looked for on a grid, then followed down."""
 
 import numpy as np
+import scipy  # as a whole: its parts then load on first use, and take as long as much of ravine
 import torch
-from scipy.optimize import minimize
 
 from ravine.surfaces.formula import Formula
 
@@ -65,7 +65,9 @@ def _down(
         (gradient,) = torch.autograd.grad(height, leaf)
         return float(height.detach()), gradient.numpy()
 
-    found = minimize(slope, np.array(point), jac=True, method="L-BFGS-B", bounds=domain, options={"ftol": 0.0, "gtol": 1e-12})
+    found = scipy.optimize.minimize(
+        slope, np.array(point), jac=True, method="L-BFGS-B", bounds=domain, options={"ftol": 0.0, "gtol": 1e-12}
+    )
     if not (np.isfinite(found.fun) and np.isfinite(found.x).all()):
         return None, np.inf
     return (float(found.x[0]), float(found.x[1])), float(found.fun)

@@ -2,7 +2,7 @@
 
 from ravine.tasks import metrics
 from ravine.tasks._task import Sources, Task
-from ravine.tasks.loading import load, user_traceback
+from ravine.tasks.loading import load
 from ravine.tasks.objective import Objective
 from ravine.tasks.registry import REGISTRY, Builtin, Option, create, names
 from ravine.tasks.splits import Splits, split_validation
@@ -20,5 +20,4 @@ __all__ = [
     "metrics",
     "names",
     "split_validation",
-    "user_traceback",
 ]

@@ -60,12 +60,6 @@ def load(text: str) -> Task:
     return registry.create(text)
 
 
-def user_traceback(error: BaseException) -> str:
-    """The traceback of what the user's code raised, without ravine's own lines; empty where there is none."""
-    cause = error.__cause__
-    return "".join(traceback.format_exception(type(cause), cause, _trimmed(cause.__traceback__))) if cause is not None else ""
-
-
 def _from_file(path: Path, name: str | None) -> Task:
     if not path.is_file():
         what = "is a folder" if path.is_dir() else "does not exist"

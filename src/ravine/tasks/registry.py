@@ -17,9 +17,12 @@ from ravine.base.errors import InputError
 from ravine.tasks._task import Task
 from ravine.tasks.chars import chars
 from ravine.tasks.curve import curve
+from ravine.tasks.deep import deep
 from ravine.tasks.digits import digits
 from ravine.tasks.line import line
 from ravine.tasks.mnist import fashion_mnist, mnist
+from ravine.tasks.mnist1d import mnist_1d
+from ravine.tasks.pinn import pinn
 from ravine.tasks.quadratic import quadratic_deep
 
 
@@ -108,10 +111,13 @@ REGISTRY: Mapping[str, Builtin] = MappingProxyType(
             ("digits", digits),
             ("mnist", mnist),
             ("fashion-mnist", fashion_mnist),
+            ("mnist-1d", mnist_1d),
             ("line", line),
             ("curve", curve),
             ("quadratic-deep", quadratic_deep),
             ("chars", chars),
+            ("deep", deep),
+            ("pinn", pinn),
         )
     }
 )

@@ -80,7 +80,8 @@ class Checkpoints:
             folder.mkdir(parents=True, exist_ok=True)
             self._lock = _locked(folder)
         except OSError as error:
-            raise InputError(f"{folder} cannot be written: {reason(error)}; give another folder with out.", given=folder) from error
+            why = "it is a file, and a training is a folder" if folder.is_file() else reason(error)
+            raise InputError(f"{folder} cannot be written: {why}; give another folder with out.", given=folder) from error
         for draft in (path for pattern in _DRAFTS for path in folder.glob(pattern)):
             with contextlib.suppress(OSError):
                 shutil.rmtree(draft) if draft.is_dir() else draft.unlink(missing_ok=True)

@@ -7,7 +7,7 @@ from torch import nn
 
 from ravine.base._checks import count, number, unknown_name
 from ravine.base.errors import InputError
-from ravine.optim.creating import takes_storage
+from ravine.rules._keeping import takes_storage
 from ravine.rules.registry import get
 from ravine.tasks import Task
 from ravine.trainer import precision

@@ -74,7 +74,7 @@ class Settings:
         spared = ", decay on weights only" if self.spares and self.hypers.get("weight_decay") else ""
         pieces = f" in {self.accumulate} pieces" if self.accumulate > 1 else ""
         length = self.schedule.warmup_length
-        warmed = f" after a warm-up of {length} {'steps' if length >= 1 else 'of all steps'}" if length else ""
+        warmed = f" after a warm-up of {length} {'of all steps' if length < 1 else 'step' if length == 1 else 'steps'}" if length else ""
         extras = [
             *([f"clip {self.clip:g}"] if self.clip else ["no clipping"]),
             self.precision + (f" with {self.weights} weights" if self.precision == "pure_bf16" else ""),

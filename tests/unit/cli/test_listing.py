@@ -32,6 +32,8 @@ def test_tasks_have_their_options(capsys):
     text = listed(capsys, "tasks")
     assert "noise=0.2" in text
     assert "target=sine (or step, two-bumps, sawtooth)" in text
+    # The default is not among the others, wherever it stands.
+    assert "normalisation=layer (or none, rms, batch)" in " ".join(text.split())
 
 
 def test_schedules_have_their_settings(capsys):

@@ -62,6 +62,24 @@ def test_figure_and_report_lie_beside_the_record(tmp_path, capsys):
     assert files(tmp_path) == ["x.html", "x.png", "x.ravine"]
 
 
+def test_a_figure_may_be_dark(tmp_path, monkeypatch):
+    themes = []
+    monkeypatch.setattr("ravine.report.race_figure", lambda record, path, *, theme: themes.append(theme))
+    options = [option for option in QUICK if option != "--no-figure"]
+    assert main(["race", "line", *options, "--dark"]) == 0
+    assert main(["race", "line", *options]) == 0
+    assert themes == ["dark", "light"]
+
+
+@pytest.mark.parametrize("other", ["--no-figure", "--plan"])
+def test_a_dark_figure_that_is_not_drawn_is_an_error(other, tmp_path, capsys):
+    assert main(["race", "line", "--dark", other]) == 2
+    captured = capsys.readouterr()
+    assert "--dark has no effect with " + other in captured.err
+    assert captured.err.count("\n") == 1
+    assert files(tmp_path) == []
+
+
 def test_an_existing_record_is_replaced_only_with_force(tmp_path, capsys):
     assert main(["race", "line", *QUICK, "--out", "x.ravine"]) == 0
     before = (tmp_path / "x.ravine").stat().st_ino

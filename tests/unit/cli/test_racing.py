@@ -18,10 +18,11 @@ class Outcome:
     def table(self):
         return "the table"
 
-    def figure(self, path):
-        self.drawn.append(path.name)
+    def figure(self, path, *, theme):
+        self.drawn.append(path.name if theme == "light" else f"{theme} {path.name}")
 
-    report = figure
+    def report(self, path):
+        self.drawn.append(path.name)
 
 
 @pytest.fixture
@@ -44,6 +45,12 @@ def test_the_table_comes_before_the_places(files, capsys):
     assert lines[0] == "the table"
     assert [line.split()[0] for line in lines[1:]] == ["record", "figure", "report"]
     assert outcome.drawn == ["a.png", "a.html"]
+
+
+def test_a_figure_is_drawn_in_the_theme(files):
+    outcome = Outcome()
+    _racing.show(outcome, files, resumed=False, as_json=False, quiet=True, theme="dark")
+    assert outcome.drawn == ["dark a.png", "a.html"]
 
 
 def test_places_are_messages_beside_json_and_nothing_is_drawn_twice(files, capsys):

@@ -8,6 +8,7 @@ import pytest
 import ravine
 from ravine.cli.main import main
 from ravine.records.sweeps import RangeTest
+from ravine.report._styles import theme_named
 
 
 @pytest.fixture
@@ -43,10 +44,22 @@ def test_json_alone_stands_on_the_standard_output(capsys, tmp_path):
     assert main(["range-test", "digits", "--plot", str(plot)]) == 2
 
 
+def test_a_picture_may_be_dark(ran, tmp_path):
+    for name, options in (("light", ()), ("dark", ("--dark",))):
+        assert main(["range-test", "digits", "--plot", str(tmp_path / f"{name}.svg"), *options]) == 0
+    paper = theme_named("dark").paper
+    assert [paper in (tmp_path / f"{name}.svg").read_text() for name in ("light", "dark")] == [False, True]
+    ran.clear()
+    assert main(["range-test", "digits", "--plot", "r.gif"]) == 2
+    assert not ran, "refused before anything is trained"
+
+
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
         (["line", "--force"], "--force has no effect without --plot"),
+        (["line", "--dark"], "--dark has no effect without --plot"),
+        (["line", "--plot", "r.gif"], "r.gif: a figure's name must end in .pdf, .png, .svg; give such a name."),
         (["line", "--seeds", "0"], "seeds=0: must be a whole number, at least 1"),
         (["line", "--from", "1", "--to", "2"], "must rise by a decade or more"),
         (["lin"], "no task is called 'lin'"),

@@ -53,6 +53,12 @@ def test_a_record_is_never_replaced_by_a_script(path, capsys):
     assert path.read_bytes() == before
 
 
+def test_a_script_is_a_python_file(path, tmp_path, capsys):
+    assert main(["recipe", str(path), "-o", str(tmp_path / "x.html")]) == 2
+    assert "x.html: a script's name must end in .py; give such a name." in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_the_form_is_chosen_and_an_unknown_one_refused(path, capsys):
     for form, words in (("ravine", "import ravine"), ("transformers", "TrainingArguments(")):
         assert main(["recipe", str(path), "--form", form]) == 0

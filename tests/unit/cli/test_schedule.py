@@ -7,6 +7,7 @@ import json
 import pytest
 
 from ravine.cli.main import main
+from ravine.report._styles import theme_named
 from ravine.schedules import Cosine, create
 
 
@@ -68,6 +69,13 @@ def test_a_picture_lies_where_it_is_said_to(capsys, tmp_path):
     json.loads(out(capsys, "cosine", "--plot", str(target), "--force", "--json"))
 
 
+def test_a_picture_may_be_dark(capsys, tmp_path):
+    for name, options in (("light", ()), ("dark", ("--dark",))):
+        out(capsys, "cosine", "--plot", str(tmp_path / f"{name}.svg"), *options)
+    paper = theme_named("dark").paper
+    assert [paper in (tmp_path / f"{name}.svg").read_text() for name in ("light", "dark")] == [False, True]
+
+
 def test_settings_are_read_as_what_they_look_like(capsys):
     def settings(*given):
         return json.loads(out(capsys, *given, "--json", "--every", "900"))["schedule"]["settings"]
@@ -101,6 +109,7 @@ def test_settings_are_read_as_what_they_look_like(capsys):
         (["cosine", "--every", "0"], "--every=0: must be a whole number, at least 1"),
         (["cosine", "--csv", "--json"], "--csv and --json exclude each other"),
         (["cosine", "--force"], "--force has no effect without --plot"),
+        (["cosine", "--dark"], "--dark has no effect without --plot"),
         (["cosine", "--plot", "s.gif"], "s.gif: a figure's name must end in .pdf, .png, .svg"),
         (["cosine", "--plot", "nowhere/s.png"], "the folder nowhere does not exist"),
     ],

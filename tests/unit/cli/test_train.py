@@ -124,6 +124,17 @@ def test_a_recipe_is_trained_from_its_record(capsys):
     assert (settings["optimizer"], settings["lr"], settings["steps"], settings["clip"]) == ("momentum", "0.01", "20", "None")
 
 
+def test_a_recipe_of_another_task_is_said_to_be_one(capsys):
+    ravine.race("line", optimizers=["sgd"], steps=4, seeds=1, lrs=[0.1], out="line.ravine")
+    assert main(["train", "line", "--recipe", "line.ravine", "--steps", "2"]) == 0
+    assert "was tuned on" not in capsys.readouterr().err
+    for task in ("line:noise=0.5", "curve"):
+        assert main(["train", task, "--recipe", "line.ravine", "--steps", "2"]) == 0
+        assert f"recipe  line.ravine was tuned on line: its rate may be far off for {task}\n" in capsys.readouterr().err
+        assert main(["train", task, "--recipe", "line.ravine", "--steps", "2", "--quiet"]) == 0
+        assert capsys.readouterr().err == ""
+
+
 def test_a_training_goes_on_in_the_folder_that_was_saved_last(tmp_path, capsys):
     """Whenever folders were touched or copied, whichever are gone, and whatever else has such a name."""
     for _ in range(3):

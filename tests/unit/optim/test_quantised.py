@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from ravine.optim import quantised
+from ravine.rules._keeping import is_blockwise
 from references import dynamic_map
 
 
@@ -58,7 +59,7 @@ def test_a_part_that_begins_anywhere_has_the_values_of_the_whole(start, stop, un
 
 
 def test_small_and_odd_tensors_are_left_alone():
-    assert [quantised.is_blockwise(size) for size in (4096, 4095, 2048, 4096 + 128, 0)] == [True, False, False, False, False]
+    assert [is_blockwise(size) for size in (4096, 4095, 2048, 4096 + 128, 0)] == [True, False, False, False, False]
 
 
 @pytest.mark.parametrize("rows", [False, True], ids=["like rows", "rows of all sizes"])

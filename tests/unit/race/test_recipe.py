@@ -210,6 +210,9 @@ def races(folder):
         "layers": (f"{files}/net.py", LAYERED, 0.01, "cosine"),
         "narrows": (f"{files}/narrow.py:mine", NARROWED, 0.1, "constant"),
         "chars": (f"chars:{files}/words.txt,layers=1,heads=1,width=8,context=8", "adam", 0.01, "constant"),
+        "pinn": ("pinn:points=16,width=4,boundary=20", "adam", 0.01, "constant"),
+        "deep": ("deep:3,width=8,initialisation=orthogonal", "adam", 0.01, "constant"),
+        "long": ("mnist-1d:examples=640", "adam", 0.003, "constant"),
     }
     found = {}
     with pytest.MonkeyPatch.context() as patch:
@@ -275,7 +278,7 @@ def printed(scripts, folder):
     return json.loads(done.stdout)
 
 
-NAMES = ["curve", "digits", "quadratic", "mnist", "chars", "net", "stepped", "narrow"]
+NAMES = ["curve", "digits", "quadratic", "mnist", "chars", "pinn", "deep", "long", "net", "stepped", "narrow"]
 NAMES += [f"{task} {name}" for task, names in RACED.items() for name in names]
 
 

@@ -9,7 +9,7 @@ from ravine.tasks.registry import Option, get, parse_options
 
 
 def test_names_summaries_and_options():
-    assert names() == ("digits", "mnist", "fashion-mnist", "line", "curve", "quadratic-deep", "chars")
+    assert names() == ("digits", "mnist", "fashion-mnist", "mnist-1d", "line", "curve", "quadratic-deep", "chars", "deep", "pinn")
     for name, builtin in REGISTRY.items():
         assert builtin.name == name
         assert builtin.summary

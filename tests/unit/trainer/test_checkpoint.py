@@ -145,7 +145,7 @@ def test_two_processes_do_not_train_in_one_folder(tmp_path):
 
 def test_a_folder_that_cannot_be_made_is_said(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(InputError, match=r"file cannot be written: File exists; give another folder with out\."):
+    with pytest.raises(InputError, match=r"file cannot be written: it is a file, and a training is a folder; give another"):
         Checkpoints(tmp_path / "file")
 
 

@@ -32,6 +32,11 @@ def test_every_default_can_be_overridden_and_is_printed():
     ]
 
 
+def test_a_warm_up_of_one_step_is_one():
+    for warmup, text in ((1, "1 step"), (2, "2 steps"), (0.5, "0.5 of all steps")):
+        assert any(line.endswith(f"after a warm-up of {text}") for line in settings(steps=10, warmup=warmup).lines())
+
+
 def test_what_is_printed_is_what_the_optimizer_is_made_with():
     """Presets, pairs under torch's name, wrappers; and nothing of an optimizer that is a function."""
     for name, hypers in (("nesterov", {}), ("adamw+lookahead", {"betas": (0.8, 0.99)}), ("sgd", {"weight_decay": 0.1}), ("muon", {})):
