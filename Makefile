@@ -14,6 +14,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ORACLES := $(VENV)/.oracles
+WEB := src/ravine/lab/web
+MODULES := $(WEB)/node_modules/.ready
+BUNDLE := src/ravine/report/bundle/app.js
 # A file's tests stay together, for they share what they prepare; in their usual order, which has the longest files first.
 PYTEST = $(BIN)/python -m pytest --numprocesses=$(WORKERS) --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 INSTALL = $(BIN)/python -m pip install --disable-pip-version-check --quiet $(PIP_FLAGS) -c constraints.txt
@@ -23,7 +26,7 @@ export OMP_NUM_THREADS := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup oracles race test test-all lint format types docs cli-pages models-page optimisers-table schedules-page parity-page golden-page power-page gallery bench wheel all clean
+.PHONY: help setup oracles race test test-all lint format types docs cli-pages models-page optimisers-table schedules-page parity-page golden-page power-page gallery bench web lab browser wheel all clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -56,6 +59,9 @@ test: $(READY) ## the default tests; what a machine lacks is skipped, with the r
 test-all: $(READY) ## the default tests and the slow ones
 	$(PYTEST) --slow $(ARGS)
 
+browser: $(READY) ## the tests that need Chromium and the built page
+	$(BIN)/python -m pytest -m browser tests/lab $(ARGS)
+
 lint: $(READY) ## ruff, its formatter and the import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -65,8 +71,9 @@ format: $(READY) ## format, and fix what can be fixed by itself
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-types: $(READY) ## mypy, strict, on src
+types: $(READY) ## mypy, strict, on src, and tsc on the page's source where it can be built
 	$(BIN)/mypy
+	@! test -d $(WEB)/node_modules/typescript || node $(WEB)/node_modules/typescript/bin/tsc --noEmit -p $(WEB)
 
 docs: $(READY) ## run every example of the documents and docstrings, compare the command pages
 	$(BIN)/python -m pytest tests/docs $(ARGS)
@@ -98,10 +105,26 @@ parity-page: $(ORACLES) ## write docs/parity.md anew: every optimiser beside its
 bench: $(READY) ## every benchmark, one after the other
 	@for script in benchmarks/*.py; do echo "$$script"; $(BIN)/python "$$script" || exit 1; done
 
-wheel: $(READY) ## build the wheel into dist/
+web: $(BUNDLE) ## build the page of `ravine lab` and of the report; needs Node 20
+
+# What the lock file names, and nothing newer.
+$(MODULES): $(WEB)/package-lock.json
+	@command -v npm >/dev/null || { echo "The page is built with Node 20 or newer, which is not here: install it, then run make web again." >&2; exit 1; }
+	@npm ci --prefix $(WEB) --no-audit --no-fund --loglevel=error
+	@touch $@
+
+$(BUNDLE): $(MODULES) $(WEB)/build.mjs $(shell find $(WEB)/src -type f 2>/dev/null)
+	@node $(WEB)/build.mjs
+
+lab: $(READY) ## press Play: build the page and open the lab
+	@command -v npm >/dev/null && $(MAKE) --no-print-directory web || echo "Without Node the lab has no page; see make web." >&2
+	$(BIN)/ravine lab $(ARGS)
+
+wheel: $(READY) ## build the wheel into dist/, with the page where there is Node
+	@! command -v npm >/dev/null || $(MAKE) --no-print-directory web
 	$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
 
 all: lint types test-all ## everything, the slow tests as well; CI runs lint, types and the default tests
 
 clean: ## remove what the targets made, .venv included
-	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis digits.ravine digits.png
+	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis digits.ravine digits.png $(WEB)/node_modules $(dir $(BUNDLE))

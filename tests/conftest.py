@@ -26,8 +26,13 @@ def pytest_configure(config):
 
 def pytest_collection_modifyitems(config, items):
     has_compiler = any(shutil.which(name) for name in ("g++", "clang++"))
+
+    def is_wanted(marker):
+        return config.getoption("--slow") or marker in config.getoption("markexpr")
+
     absent = {
-        "slow": None if config.getoption("--slow") or "slow" in config.getoption("markexpr") else "slow: give --slow",
+        "browser": None if is_wanted("browser") else "browser: give -m browser or --slow",
+        "slow": None if is_wanted("slow") else "slow: give --slow",
         "compile": None if has_compiler else "torch.compile needs g++ or clang++",
         "gpu": None if torch.cuda.is_available() else "no CUDA device",
         "ray": None if importlib.util.find_spec("ray") else "ray is not installed",

@@ -26,6 +26,7 @@ from ravine.cli import (
     export,
     figure,
     generate,
+    lab,
     lessons,
     listing,
     memory,
@@ -68,7 +69,7 @@ data_app.callback()(lambda: None)
 data_app.command()(data.get)
 for command in (race.race, show.show, report.report, recipe.recipe, train.train, generate.generate, doctor.doctor, range_test.range_test):
     app.command()(command)
-for other in (export.export, schedule.schedule, surface.surface, memory.memory):
+for other in (lab.lab, export.export, schedule.schedule, surface.surface, memory.memory):
     app.command()(other)
 for listed in (listing.tasks, listing.optimizers, listing.schedules):
     app.command()(listed)

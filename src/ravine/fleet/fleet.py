@@ -259,6 +259,17 @@ class Fleet:
         """Loss and metrics of every lane of a tile over a split on the device, as many examples at a time as memory permits."""
         return tile.metrics(split, evaluation_rows(self.support.footprint, len(tile.lanes)))
 
+    def tile(self, lanes: Sequence[Lane], mode: Mode, steps: int) -> Tile:
+        """A fresh tile, for whoever takes its steps one by one, with `quiet_threads` around them.
+
+        Args:
+            lanes: one of `tiles`.
+            mode: how they run.
+            steps: optimiser steps of each.
+        """
+        with quiet_threads():
+            return self._tile(lanes, mode, steps)
+
     def _tile(self, lanes: Sequence[Lane], mode: Mode, steps: int) -> Tile:
         models = {seed: self.model(seed) for seed in sorted({lane.seed for lane in lanes})}
         training = Training(self.train, self.batch_size, steps, self.race_seed, self.support)

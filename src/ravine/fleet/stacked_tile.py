@@ -75,6 +75,11 @@ class StackedTile(Tile):
         self._live.state, self._trial = state, None
 
     @property
+    def weights(self) -> dict[str, Tensor]:
+        """The weights at which lanes are evaluated, of all lanes: those that are trained, unless a rule says otherwise."""
+        return self._weights(self.groups, self.state)
+
+    @property
     def _alive_L(self) -> Tensor:
         """Lanes that still change, bool, for every lane of the tile."""
         alive_L = torch.zeros(len(self.lanes), dtype=torch.bool, device=self._device)

@@ -21,6 +21,11 @@ GroupScalars = Sequence[Mapping[str, Tensor]]
 """For each group, scalar name -> vector over the group's lanes, in the compute dtype."""
 
 
+def _as(tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    """In a dtype; without a call into torch where it is so already, which under `vmap` costs as much as arithmetic."""
+    return tensor if tensor.dtype is dtype else tensor.to(dtype)
+
+
 def update_lanes(rule: Rule, p: Tensor, g: Tensor, s: Mapping[str, Tensor], c: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
     """Run `rule.update` on stacked lanes, each with its own scalars.
 
@@ -77,14 +82,15 @@ def propose(
             slots.append(after)
             continue
         # Scalars are vectors, which would widen a float32 parameter that shares a model with float64 ones.
-        cast = {dtype: {name: value.to(dtype) for name, value in values.items()} for dtype in dtypes}
+        cast = {dtype: {name: _as(value, dtype) for name, value in values.items()} for dtype in dtypes}
         new: dict[str, Stack] = {symbol: {} for symbol in old}
         for name, parameter in state.parameters.items():
             p = parameter[group.start : group.stop]
             dtype = compute_dtype(p)
-            g = gradients[name][group.start : group.stop].to(dtype)
-            delta, s = update_lanes(rule, p.to(dtype), g, {symbol: old[symbol][name] for symbol in old}, cast[dtype])
-            parts[name].append((p.to(dtype) + delta).to(p.dtype))
+            g = _as(gradients[name][group.start : group.stop], dtype)
+            wide = _as(p, dtype)
+            delta, s = update_lanes(rule, wide, g, {symbol: old[symbol][name] for symbol in old}, cast[dtype])
+            parts[name].append(_as(wide + delta, p.dtype))
             for symbol, value in s.items():
                 new[symbol][name] = value
         slots.append(new)
@@ -104,13 +110,13 @@ def _together(
         for name in names:
             dtype = compute_dtype(p[name])
             own = {symbol: s[symbol][name] for symbol in s if name in s[symbol]}
-            cast = {key: value.to(dtype) for key, value in c.items()}
-            parts.append(Part(rule.part(kinds[name]), p[name].to(dtype), g[name].to(dtype), own, cast))
+            cast = {key: _as(value, dtype) for key, value in c.items()}
+            parts.append(Part(rule.part(kinds[name]), _as(p[name], dtype), _as(g[name], dtype), own, cast))
         changes, lane = step_lane(parts, {symbol: s[symbol][LANE] for symbol in lane_symbols})
         after: dict[str, Stack] = {symbol: {LANE: lane[symbol]} for symbol in lane_symbols}
         fresh: Stack = {}
         for name, part, (delta, state) in zip(names, parts, changes, strict=True):
-            fresh[name] = (part.p + delta).to(p[name].dtype)
+            fresh[name] = _as(part.p + delta, p[name].dtype)
             for symbol, value in state.items():
                 after.setdefault(symbol, {})[name] = value
         return fresh, after

@@ -1,12 +1,15 @@
 """Reading a record: also while another process writes it, and after that process was killed."""
 
+import itertools
 import json
+import operator
 import os
 import shutil
 import sqlite3
+import sys
 import tempfile
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +20,9 @@ import numpy as np
 from ravine.base.errors import RecordError
 from ravine.records.rows import Evaluations, Lane, RankedEntrant
 from ravine.records.schema import ADDED, check_version, clear_errors, ranking_columns
+
+MOST_ASKED = 1000
+"""Lanes of one question to SQLite, which takes a limited number of values."""
 
 
 def open_record(path: str | os.PathLike[str]) -> "Record":
@@ -90,6 +96,12 @@ class Record:
         return target
 
     @property
+    def version(self) -> int:
+        """A number that changes with every flush of a process that writes the record; asking holds up nobody."""
+        (found,) = self._rows("PRAGMA data_version")
+        return int(found[0])
+
+    @property
     def meta(self) -> dict[str, Any]:
         """Everything under `meta`, parsed."""
         return {key: self._json(value) for key, value in self._rows("SELECT key, value FROM meta")}
@@ -108,14 +120,34 @@ class Record:
 
     def losses(self, lane: int) -> np.ndarray:
         """Training loss of every step that the lane took, in order, as float32; empty where none was recorded."""
-        rows = self._rows("SELECT first_step, count, data FROM losses WHERE lane = ? ORDER BY first_step", [lane])
-        blocks, expected = [], rows[0][0] if rows else 0
-        for first_step, count, data in rows:
+        rows = self._rows("SELECT lane, first_step, count, data FROM losses WHERE lane = ? ORDER BY first_step", [lane])
+        return self._joined(lane, rows)[1]
+
+    def losses_of(self, lanes: Sequence[int], *, start: int = 0, stop: int | None = None) -> Iterator[tuple[int, int, np.ndarray]]:
+        """Training losses of several lanes, read together: lane, step of the first loss and losses, for every lane that has any.
+
+        Args:
+            lanes: lane numbers; they come in their order.
+            start: the first step that is wanted; a lane's first loss may lie before it, within the block that holds it.
+            stop: the step behind the last one.
+        """
+        last = sys.maxsize if stop is None else stop
+        for some in (lanes[place : place + MOST_ASKED] for place in range(0, len(lanes), MOST_ASKED)):
+            asked = f"lane IN ({', '.join('?' * len(some))}) AND first_step < ? AND first_step + count > ?"
+            sql = f"SELECT lane, first_step, count, data FROM losses WHERE {asked} ORDER BY lane, first_step"
+            for lane, rows in itertools.groupby(self._rows(sql, [*some, last, start]), key=operator.itemgetter(0)):
+                yield lane, *self._joined(lane, list(rows))
+
+    def _joined(self, lane: int, rows: Sequence[Any]) -> tuple[int, np.ndarray]:
+        """Blocks as one array, and its first step."""
+        blocks, first = [], rows[0][1] if rows else 0
+        expected = first
+        for _, first_step, count, data in rows:
             if first_step != expected or len(data) != 4 * count:
                 raise RecordError(f"{self.path} is damaged: lane {lane} lacks losses at step {expected}; restore it or run the race again.")
             blocks.append(np.frombuffer(data, dtype="<f4"))
             expected += count
-        return np.concatenate(blocks).astype(np.float32) if blocks else np.empty(0, dtype=np.float32)
+        return first, np.concatenate(blocks).astype(np.float32) if blocks else np.empty(0, dtype=np.float32)
 
     def steps_recorded(self) -> dict[int, int]:
         """Number of training losses of each lane that has any."""
@@ -131,6 +163,19 @@ class Record:
         kinds = (np.int64, np.int64, np.str_, np.str_, np.float64)
         # numpy reads None as NaN where floats are asked for.
         return Evaluations(*(np.array(column, dtype=kind) for column, kind in zip(columns, kinds, strict=True)))
+
+    def ends(self, *, stage: str, split: str, metric: str) -> dict[int, tuple[float, float]]:
+        """The first and the last finite value of the evaluations of each lane of a stage that has any, without reading those between."""
+        found = []
+        for which in ("min", "max"):
+            # SQLite takes the other columns from the row that has the least or the greatest step.
+            sql = (
+                f"SELECT e.lane, {which}(e.step), e.value FROM evaluations AS e JOIN lanes AS l USING (lane) WHERE l.stage = ? "
+                "AND e.split = (SELECT split FROM splits WHERE name = ?) AND e.metric = (SELECT metric FROM metrics WHERE name = ?) "
+                "AND e.value IS NOT NULL GROUP BY e.lane"
+            )
+            found.append({lane: value for lane, _, value in self._rows(sql, [stage, split, metric])})
+        return {lane: (first, found[1][lane]) for lane, first in found[0].items()}
 
     def curve(self, lane: int, split: str, metric: str) -> tuple[np.ndarray, np.ndarray]:
         """One lane's evaluations as (steps, values), both (T,); NaN where the value was not finite."""

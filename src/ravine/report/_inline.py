@@ -13,6 +13,15 @@ LARGEST = 1.3
 """Times its natural width that a figure may grow to."""
 _ROLES = ("paper", "ink", "faint", "grid")
 
+_FONTS = (
+    "'DejaVu Sans', 'Bitstream Vera Sans', 'Computer Modern Sans Serif', 'Lucida Grande', 'Verdana', 'Geneva', 'Lucid', 'Arial', "
+    "'Helvetica', 'Avant Garde', sans-serif"
+)
+"""What matplotlib repeats at every text."""
+_FONT = "'DejaVu Sans', Verdana, sans-serif"
+_LONG = 300
+"""Letters from which a path is a curve, for which a tenth of a point is enough."""
+
 
 def inline(figure: Figure, name: str, label: str) -> str:
     """The element; figures with the same content give the same text.
@@ -29,12 +38,19 @@ def inline(figure: Figure, name: str, label: str) -> str:
     text = re.sub(r"\s*<!--.*?-->|\s*<defs>\s*</defs>", "", text, flags=re.DOTALL)
     # A hundredth of a point is less than a screen shows. What stands between tags is text, and stays.
     text = re.sub(r"<[^>]*>", lambda tag: re.sub(r"(\d\.\d\d)\d+", r"\1", tag[0]), text)
+    text = re.sub(r'(?<= d=")[^"]*', lambda path: _short(path[0]), re.sub(r">\s+<", "><", text)).replace(_FONTS, _FONT)
     text = _own_identifiers(text, name)
     for color, variable in _variables().items():
         text = re.sub(f"{color}(?![0-9a-f])", f"var(--{variable})", text, flags=re.IGNORECASE)
     opening = re.sub(r' (xmlns(:xlink)?|version|width|height)="[^"]*"', "", text[: text.index(">")])
     width = _width(text)
     return f'{opening} role="img" aria-label="{escape(label)}" style="max-width: {LARGEST * width:.0f}px"{text[text.index(">") :].rstrip()}'
+
+
+def _short(path: str) -> str:
+    """A path in fewer letters."""
+    close = re.sub(r"\s*([A-Za-z])\s*", r"\1", " ".join(path.split()))
+    return re.sub(r"(\d\.\d)\d", r"\1", close) if len(close) > _LONG else close
 
 
 def palette(name: str) -> str:

@@ -27,7 +27,7 @@ table {{ border-collapse: collapse; font-variant-numeric: tabular-nums; font-siz
 caption {{ text-align: left; padding-bottom: .3rem; }}
 th, td {{ text-align: left; vertical-align: top; padding: .3rem 1rem .3rem 0; border-bottom: 1px solid var(--line);
   white-space: pre-line; }}
-th {{ font-weight: 600; }} th[scope=row] {{ min-width: 6rem; max-width: 22rem; overflow-wrap: anywhere; }}
+th {{ font-weight: 600; }} th[scope=row] {{ min-width: 6rem; max-width: 22rem; overflow-wrap: break-word; }}
 .number {{ text-align: right; white-space: nowrap; }}
 .facts {{ width: 100%; max-width: 60rem; margin: 1rem 0; table-layout: fixed; }}
 .facts th {{ width: 32%; font-weight: 500; overflow-wrap: anywhere; }} .facts td {{ overflow-wrap: anywhere; padding-right: 0; }}

@@ -3,9 +3,8 @@
 import math
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -31,6 +30,8 @@ from ravine.report.drawing import (
     titled,
 )
 from ravine.report.facts import Facts, read_facts
+from ravine.report.measures import band_of
+from ravine.report.rate_points import rate_values
 from ravine.report.wording import rate
 
 CULLED_ALPHA = 0.45
@@ -141,13 +142,9 @@ def _scale_values(axes: Axes, values: np.ndarray, starts: np.ndarray, facts: Fac
 
 def _draw_band(axes: Axes, steps: np.ndarray, values: np.ndarray, style: Style, *, worst_is_high: bool) -> tuple[float, float]:
     """Median and range; a diverged lane counts as the worst value, so the median stops where half the lanes have diverged."""
-    worst = math.inf if worst_is_high else -math.inf
-    filled = np.where(np.isfinite(values), values, worst)
-    middle = np.sort(filled, axis=0)[(len(filled) - 1) // 2 if worst_is_high else len(filled) // 2]
-    drawn = np.isfinite(middle)
-    alive = np.isfinite(values).any(axis=0)
-    low, high = np.nanmin(values[:, alive], axis=0), np.nanmax(values[:, alive], axis=0)
-    axes.fill_between(steps[alive], low, high, color=style.color, alpha=0.16, linewidth=0)
+    middle, low, high = band_of(values, worst_is_high=worst_is_high)
+    drawn, alive = np.isfinite(middle), np.isfinite(low)
+    axes.fill_between(steps[alive], low[alive], high[alive], color=style.color, alpha=0.16, linewidth=0)
     axes.plot(steps[drawn], middle[drawn], color=style.color, linestyle=style.dash, linewidth=1.7)
     return float(steps[drawn][-1]), float(middle[drawn][-1])
 
@@ -179,30 +176,25 @@ def _label_ends(axes: Axes, ends: Mapping[str, tuple[float, float]], chosen: Map
 
 
 def _draw_rates(axes: Axes, record: Record, facts: Facts, chosen: Mapping[str, Style], look: Theme) -> None:
-    stage, split = ("tune", "validation") if any(lane.stage == "tune" for lane in facts.lanes) else ("final", facts.split)
-    lanes = [lane for lane in facts.lanes if lane.stage == stage]
+    found = rate_values(record, facts)
+    lanes, finals, early = found.lanes, found.finals, found.early
     axes.set_xscale("log")
     if lanes and len({lane.lr for lane in lanes}) == 1:
         # A single rate has no width of its own.
         axes.set_xlim(lanes[0].lr / 10, lanes[0].lr * 10)
-    steps, values = record.curves(lanes, split, facts.metric)
-    # Of several settings tried at one rate, tuning went on with the best; of several seeds at a shared rate, the middle one stands for all.
-    several = np.median if stage == "final" else np.max if facts.higher_is_better else np.min
-    finals, early = (_last_values(lanes, values, status, several) if steps.size else {} for status in ("done", "culled"))
     ranked = {entrant.optimizer: entrant for entrant in facts.ranking}
     for name, style in chosen.items():
-        points = sorted((lr, value) for (optimizer, lr), value in finals.items() if optimizer == name and math.isfinite(value))
+        points = sorted((lr, value) for (optimizer, lr), value in finals.items() if optimizer == name)
         if points:
             _draw_rate_line(axes, points, style, ranked.get(name))
         culled = sorted((lr, value) for (optimizer, lr), value in early.items() if optimizer == name and (optimizer, lr) not in finals)
         if culled:
             axes.plot(*zip(*culled, strict=True), "o", color=style.color, markersize=3.2, markerfacecolor="none", alpha=CULLED_ALPHA)
-    starts = values[:, 0] if steps.size else np.empty(0)
-    _scale_values(axes, np.array([*finals.values(), *early.values()]), starts[np.isfinite(starts)], facts)
+    _scale_values(axes, np.array([*finals.values(), *early.values()]), found.starts, facts)
     _mark_beyond(axes, {key: value for key, value in early.items() if key not in finals}, chosen)
     _draw_diverged(axes, [lane for lane in lanes if lane.status == "diverged"], chosen, look)
     faint = ", faint where it ended early" if early else ""
-    title = f"final {split} {facts.metric} by rate{faint}" if finals else _without_values(facts, lanes)
+    title = f"final {found.split} {facts.metric} by rate{faint}" if finals else _without_values(facts, lanes)
     titled(axes, look, title, across="learning rate")
 
 
@@ -211,16 +203,6 @@ def _without_values(facts: Facts, lanes: Sequence[Lane]) -> str:
     if lanes and all(lane.status == "diverged" for lane in lanes):
         return "every rate diverged"
     return "no rate has a final value" if facts.status == "done" and lanes else "no rates yet"
-
-
-def _last_values(lanes: Sequence[Lane], values: np.ndarray, status: str, several: Callable[..., Any]) -> dict[tuple[str, float], float]:
-    """The last value of every (optimizer, lr) of lanes with a status, `several` of them where more than one lane ran."""
-    found: dict[tuple[str, float], list[float]] = {}
-    for lane, row in zip(lanes, values, strict=True):
-        known = row[np.isfinite(row)]
-        if lane.status == status and known.size:
-            found.setdefault((lane.optimizer, lane.lr), []).append(float(known[-1]))
-    return {key: float(several(group)) for key, group in found.items()}
 
 
 def _draw_rate_line(axes: Axes, points: Sequence[tuple[float, float]], style: Style, entrant: RankedEntrant | None) -> None:

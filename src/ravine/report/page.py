@@ -1,4 +1,4 @@
-"""The report: one self-contained HTML file that opens from disk, without scripts and without the network."""
+"""The report: one self-contained HTML file that opens from disk and reads without scripts, never with the network."""
 
 import os
 import re
@@ -10,8 +10,10 @@ from ravine.records import Record
 from ravine.report import _page_sections as sections
 from ravine.report._markup import anchor, paragraphs
 from ravine.report._page_style import STYLE
+from ravine.report.bundle import find
 from ravine.report.facts import Facts, read_facts
-from ravine.report.wording import sentence
+from ravine.report.replay import Static, replay_page
+from ravine.report.wording import partial, sentence, subtitle
 
 _FINDINGS = (sections.ranking, sections.curves, sections.rates, sections.seeds, sections.pairs)
 _CIRCUMSTANCES = (sections.protocol, sections.task, sections.environment, sections.diverged, sections.culled)
@@ -19,6 +21,8 @@ _CIRCUMSTANCES = (sections.protocol, sections.task, sections.environment, sectio
 
 def report(record: Record, path: str | os.PathLike[str], *, recipe: str = "", recipe_note: str = "") -> Path:
     """Write the report of `record` to `path`, whole or not at all, and return the path.
+
+    Where the lab's page has been built, the file replays the race with it, and is static without scripts; else it is static alone.
 
     Args:
         record: the record, finished or not.
@@ -33,7 +37,11 @@ def report(record: Record, path: str | os.PathLike[str], *, recipe: str = "", re
     if target.is_dir() or target.suffix == ".ravine":
         raise InputError(f"{target} cannot hold a report; give the name of an HTML file, such as report.html.", given=target)
     draft = target.with_name(f".{target.name}.draft")
-    text = page(record, recipe=recipe, recipe_note=recipe_note)
+    bundle = find()
+    if bundle is None:
+        text = page(record, recipe=recipe, recipe_note=recipe_note)
+    else:
+        text = replay_page(record, _static(record, recipe, recipe_note), bundle, recipe=recipe, recipe_note=recipe_note)
     try:
         draft.write_text(text, encoding="utf-8")
         draft.replace(target)
@@ -46,29 +54,25 @@ def report(record: Record, path: str | os.PathLike[str], *, recipe: str = "", re
 
 
 def page(record: Record, *, recipe: str = "", recipe_note: str = "") -> str:
-    """The report as HTML text; for arguments see `report`."""
+    """The static report as HTML text; for arguments see `report`."""
+    static = _static(record, recipe, recipe_note)
+    head = (
+        '<meta charset="utf-8">\n<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(static.title)}</title>\n<style>{STYLE}</style>"
+    )
+    return f'<!doctype html>\n<html lang="en">\n<head>\n{head}\n</head>\n<body>\n{static.body}\n</body>\n</html>\n'
+
+
+def _static(record: Record, recipe: str, recipe_note: str) -> Static:
     facts = read_facts(record)
-    name = escape(str(facts.task.get("name", "race")))
+    name = str(facts.task.get("name", "race"))
     found = [make(record, facts) for make in _FINDINGS]
     circumstances = [make(record, facts) for make in _CIRCUMSTANCES]
     parts = [*found, _recipe(facts, recipe, recipe_note), *circumstances]
     body = "\n".join(part for part in parts if part)
-    head = (
-        '<meta charset="utf-8">\n<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>ravine: {name}</title>\n<style>{STYLE}</style>"
-    )
-    opening = "\n".join([sections.banner(facts), f"<h1>{name}</h1>", _subtitle(facts), paragraphs([sentence(facts)], kind="verdict")])
-    return (
-        f'<!doctype html>\n<html lang="en">\n<head>\n{head}\n</head>\n<body>\n<header>\n{opening.strip()}\n</header>\n'
-        f"{_contents(body)}\n<main>\n{body}\n</main>\n</body>\n</html>\n"
-    )
-
-
-def _subtitle(facts: Facts) -> str:
-    begun = str(facts.meta.get("created") or "").replace("T", " ").removesuffix("+00:00").removesuffix("Z")
-    said = [f"begun {begun} UTC"] if begun else []
-    lanes = f"{len(facts.lanes)} lanes, {len(facts.diverged)} diverged, {len(facts.culled)} ended early"
-    return paragraphs([" · ".join(["A race of optimisers", lanes, *said])], kind="quiet")
+    warning, verdict = paragraphs(filter(None, [partial(facts)]), kind="warning"), paragraphs([sentence(facts)], kind="verdict")
+    opening = "\n".join([warning, f"<h1>{escape(name)}</h1>", paragraphs([subtitle(facts)], kind="quiet"), verdict])
+    return Static(f"ravine: {name}", f"<header>\n{opening.strip()}\n</header>\n{_contents(body)}\n<main>\n{body}\n</main>")
 
 
 def _contents(body: str) -> str:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from ravine.records.sweeps import STATEMENT, RangeTest
 from ravine.report._styles import Theme, theme_named
-from ravine.report.drawing import HEADROOM, NOTE, TICK, blank, checked, dress, save, titled
+from ravine.report.drawing import HEADROOM, NOTE, TICK, blank, checked, dress, name_decades, save, titled
 from ravine.report.tables import WIDTH, empty_table, rendered
 from ravine.report.wording import rate
 
@@ -61,6 +61,8 @@ def _draw(axes: Axes, test: RangeTest, look: Theme) -> None:
     top, low = HEADROOM * start, float(np.nanmin(test.smoothed))
     is_log = low > 0 and top > TALL * low
     axes.set_yscale("log" if is_log else "linear")
+    if is_log:
+        name_decades(axes.yaxis)
     axes.set_ylim(low / 1.2 if is_log else low - 0.05 * abs(start), top if start > 0 else start + abs(start - low))
     for seed in range(test.losses.shape[1]):
         color = look.colors[seed % 6]

@@ -47,8 +47,11 @@ def surface_animation(race: SurfaceRace, path: str | os.PathLike[str], *, theme:
     try:
         (_write_gif if target.suffix.lower() == ".gif" else _write_mp4)(draft, frames)
         draft.replace(target)
-    except (OSError, subprocess.CalledProcessError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
+    except subprocess.CalledProcessError as error:
+        said = error.stderr.decode(errors="replace").strip().splitlines()[-1:] or [f"exit status {error.returncode}"]
+        raise InputError(f"{target} cannot be written by ffmpeg: {said[0]}; repair ffmpeg, or give a name in .gif.", given=path) from error
+    except OSError as error:
+        reason = error.strerror or str(error)
         raise InputError(f"{target} cannot be written: {reason}; check the folder and its permissions.", given=path) from error
     finally:
         with contextlib.suppress(OSError):

@@ -35,6 +35,11 @@ def watched_summary(record: Record) -> dict[str, Any]:
 
 def watched_text(record: Record) -> str:
     """The same for a terminal."""
+    return "\n".join([*watched_lines(record), "", diagnosis_text(watched_diagnosis(record))])
+
+
+def watched_lines(record: Record) -> list[str]:
+    """How the training went, in sentences."""
     lane, losses = record.lanes()[0], record.losses(0)
     rates = record.evaluations(split="rate").value
     status = {"running": ", and is still running", "interrupted": ", and was interrupted"}.get(str(record.meta["status"]), "")
@@ -48,4 +53,4 @@ def watched_text(record: Record) -> str:
     for metric in dict.fromkeys(validation.metric.tolist()):
         values = validation.value[validation.metric == metric]
         lines.append(f"Validation {metric}: {values[0]:.4g} at first, {values[-1]:.4g} at the last of {len(values)} evaluations.")
-    return "\n".join([*lines, "", diagnosis_text(watched_diagnosis(record))])
+    return lines

@@ -13,6 +13,12 @@ UNFINISHED = {
     "running": "The race is still running, or was killed, so this is partial; a killed race goes on with the same command and --resume.",
 }
 
+PARTIAL = {
+    "interrupted": "Partial: this race was interrupted.",
+    "failed": "Partial: this race ended with an error.",
+    "running": "Partial: this race is still running, or was killed.",
+}
+
 
 def listed(names: Sequence[str]) -> str:
     """Names as English lists them: "a, b and c"."""
@@ -29,6 +35,22 @@ def digits(value: float, like: float) -> str:
     if like == 0 or not 1e-4 <= abs(like) < 1e6:
         return f"{value:.3g}"
     return f"{value:.{max(0, 2 - math.floor(math.log10(abs(like))))}f}"
+
+
+def partial(facts: Facts) -> str:
+    """What stands above everything else while a race is not done; empty once it is."""
+    if facts.status not in PARTIAL:
+        return ""
+    done = sum(lane.status not in ("waiting", "running") for lane in facts.lanes)
+    return f"{PARTIAL[facts.status]} {done} of the {len(facts.lanes)} lanes planned so far had ended."
+
+
+def subtitle(facts: Facts) -> str:
+    """What a page of a race is, how large the race was, and when it began."""
+    begun = str(facts.meta.get("created") or "").replace("T", " ").removesuffix("+00:00").removesuffix("Z")
+    said = [f"begun {begun} UTC"] if begun else []
+    lanes = f"{len(facts.lanes)} lanes, {len(facts.diverged)} diverged, {len(facts.culled)} ended early"
+    return " · ".join(["A race of optimisers", lanes, *said])
 
 
 def sentence(facts: Facts) -> str:

@@ -101,6 +101,54 @@ def test_a_ranking_from_before_entrants_had_schedules_is_read_and_replaced(tmp_p
         assert [entrant.as_json() for entrant in record.ranking()] == [entrant.as_json() for entrant in changed]
 
 
+def test_the_ends_of_evaluations_are_the_first_and_last_finite_values(path):
+    with open_record(path) as record:
+        found = record.ends(stage="tune", split="validation", metric="loss")
+        for lane in record.lanes(stage="tune"):
+            values = record.curve(lane.lane, "validation", "loss")[1]
+            known = values[np.isfinite(values)]
+            assert found[lane.lane] == (known[0], known[-1])
+        assert len(found) == len(record.lanes(stage="tune"))
+        assert any(lane.status == "diverged" for lane in record.lanes(stage="tune"))
+        assert record.ends(stage="tune", split="nowhere", metric="loss") == {}
+
+
+def test_losses_of_several_lanes_are_those_of_each(path):
+    with open_record(path) as record:
+        wanted = [lane.lane for lane in record.lanes()][3:9]
+        found = {lane: (first, losses) for lane, first, losses in record.losses_of(wanted)}
+        assert list(found) == wanted
+        for lane, (first, losses) in found.items():
+            assert first == 0
+            assert np.array_equal(losses, record.losses(lane))
+        assert list(record.losses_of([])) == []
+
+
+def test_losses_of_a_range_read_no_more_than_its_blocks(tmp_path, monkeypatch):
+    monkeypatch.setattr("ravine.records.reader.MOST_ASKED", 2)
+    rows = [LaneRow(lane=number, stage="tune", optimizer="adam", lr=0.1, schedule="constant", seed=0, hypers={}) for number in range(3)]
+    values = np.arange(2500, dtype=np.float32)
+    with create(tmp_path / "a.ravine") as writer:
+        writer.add_lanes(rows)
+        writer.add_losses([0, 1, 2], 0, np.stack([values, values, values], axis=1))
+    with open_record(tmp_path / "a.ravine") as record:
+        found = list(record.losses_of([2, 0, 1], start=1500, stop=1600))
+        assert [(lane, first, len(losses)) for lane, first, losses in found] == [(0, 1000, 1000), (2, 1000, 1000), (1, 1000, 1000)]
+        assert np.array_equal(found[0][2], values[1000:2000])
+        assert [len(losses) for _, _, losses in record.losses_of([1], start=2000)] == [500]
+        assert list(record.losses_of([1], start=2500)) == []
+
+
+def test_the_version_changes_with_every_flush_of_a_writer(path, tmp_path):
+    with create(tmp_path / "a.ravine") as writer, open_record(tmp_path / "a.ravine") as record:
+        first = record.version
+        assert record.version == first
+        writer.set_meta("status", "running")
+        assert record.version == first, "nothing was flushed"
+        writer.flush()
+        assert record.version != first
+
+
 def test_a_lane_without_losses_has_an_empty_curve(path):
     with open_record(path) as record:
         assert record.losses(10_000).shape == (0,)

@@ -57,3 +57,16 @@ def test_places_are_rounded_and_texts_are_not():
     assert "0.0012345" in text
     assert not re.search(r"\d\.\d{3}", text.replace("0.0012345", ""))
     assert text == inline(figure, "a", "b")
+
+
+def test_curves_cost_few_letters_and_keep_their_places(element):
+    assert not re.search(r">\s+<", element)
+    paths = re.findall(r' d="([^"]*)"', element)
+    assert max(map(len, paths)) > 300
+    for path in paths:
+        assert not re.search(r"[A-Za-z] | [A-Za-z]", path)
+        assert re.fullmatch(r"([MLCQHVZz]|-?[\d.]+| )+", path)
+        if len(path) > 300:
+            assert not re.search(r"\d\.\d\d", path)
+    assert "Avant Garde" not in element
+    assert "DejaVu Sans" in element

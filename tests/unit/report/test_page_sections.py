@@ -84,9 +84,5 @@ def test_of_a_race_that_has_just_begun_there_is_next_to_nothing(tmp_path):
             assert section(record, facts) == ""
 
 
-def test_the_banner_stands_above_unfinished_races_only(facts):
-    assert sections.banner(facts) == ""
-
-
 def test_a_recipe_is_a_block_to_copy():
     assert "<pre" in sections.recipe("import torch", "note")

@@ -1,6 +1,8 @@
 """Films of races on surfaces: lines grow, the end holds everything, and a failure leaves no half file."""
 
+import shutil
 import stat
+import subprocess
 
 import numpy as np
 import pytest
@@ -72,20 +74,39 @@ def test_an_mp4_goes_through_ffmpeg(tmp_path, monkeypatch):
     assert int(size) == width * height * 3 * (3 + 1 + films.HELD_S * films.PER_SECOND)
 
 
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg, which writes an MP4, is not installed")
+def test_an_mp4_that_ffmpeg_reads_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(films, "FRAMES", 3)
+    monkeypatch.setattr(films, "DOTS", 20)
+    films.surface_animation(few(), tmp_path / "race.mp4")
+    command = ["ffmpeg", "-v", "error", "-i", str(tmp_path / "race.mp4"), "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
+    pixels = np.frombuffer(subprocess.run(command, check=True, capture_output=True).stdout, dtype=np.uint8)
+    figure, _ = drawn(few(), theme_named("light"))
+    figure.set_dpi(20)
+    width, height = (side - side % 2 for side in figure.canvas.get_width_height())
+    film = pixels.reshape(-1, height, width, 3).astype(int)
+    assert len(film) == len(films._steps(few())) + 1 + films.HELD_S * films.PER_SECOND
+    figure.canvas.draw()
+    last = np.asarray(figure.canvas.buffer_rgba())[:height, :width, :3].astype(int)
+    assert np.abs(film[-1] - last).mean() < 5, "but for what compression loses, the last frame is the picture"
+    assert np.abs(film[0] - last).sum() > np.abs(film[-1] - last).sum()
+
+
 def test_an_mp4_without_ffmpeg_is_refused(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(InputError, match=r"written by ffmpeg, which is not there; install it, or give a name in \.gif"):
         films.check_film(tmp_path / "race.mp4")
 
 
-def test_a_failing_ffmpeg_is_one_sentence(tmp_path, monkeypatch):
+@pytest.mark.parametrize(("words", "said"), [("", "exit status 3"), ("echo a line >&2; echo no encoder >&2; ", "no encoder")])
+def test_a_failing_ffmpeg_is_one_sentence(words, said, tmp_path, monkeypatch):
     program = tmp_path / "ffmpeg"
-    program.write_text("#!/bin/sh\nexit 3\n")
+    program.write_text(f"#!/bin/sh\n{words}exit 3\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     monkeypatch.setattr(films, "FRAMES", 2)
     monkeypatch.setattr(films, "DOTS", 20)
-    with pytest.raises(InputError, match=r"race.mp4 cannot be written"):
+    with pytest.raises(InputError, match=rf"race.mp4 cannot be written by ffmpeg: {said}; repair ffmpeg, or give a name in \.gif\."):
         films.surface_animation(few(), tmp_path / "race.mp4")
     assert not (tmp_path / "race.mp4").exists()
 

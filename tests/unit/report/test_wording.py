@@ -4,7 +4,7 @@ import pytest
 
 from ravine.records import Final, Lane, RankedEntrant, Steps
 from ravine.report import Facts, sentence
-from ravine.report.wording import digits, listed
+from ravine.report.wording import digits, listed, partial, subtitle
 
 SCOPE = "among those raced, on this model, data, batch size and horizon"
 
@@ -202,3 +202,23 @@ def test_who_ends_better_than_the_recommended_one_is_named(pair, is_rising, mean
 def test_an_end_worse_than_the_target_that_was_reached_is_said(changes, is_rising, is_said):
     text = sentence(facts(entrant(**changes), entrant(2, "sgd"), task={"higher_is_better": is_rising}))
     assert (f"It reached the target, 0.400, but its mean final value is worse: {changes['mean']:.3f}." in text) is is_said
+
+
+def test_an_unfinished_race_is_called_partial_with_what_had_ended():
+    lanes = [
+        Lane(lane=0, stage="tune", optimizer="adam", lr=0.1, schedule="constant", seed=0, status=status)
+        for status in ("done", "running", "diverged")
+    ]
+    assert partial(facts(*TWO)) == ""
+    assert partial(facts(lanes=lanes, status="interrupted")) == (
+        "Partial: this race was interrupted. 2 of the 3 lanes planned so far had ended."
+    )
+
+
+def test_the_subtitle_counts_lanes_and_dates_the_race():
+    lanes = [
+        Lane(lane=0, stage="tune", optimizer="adam", lr=0.1, schedule="constant", seed=0, status=status)
+        for status in ("done", "culled", "diverged")
+    ]
+    assert subtitle(facts(lanes=lanes)) == "A race of optimisers · 3 lanes, 1 diverged, 1 ended early"
+    assert subtitle(facts(created="2025-01-01T00:00:00Z")).endswith("· begun 2025-01-01 00:00:00 UTC")

@@ -1,0 +1,302 @@
+"""A session of the race page: its setting, the process that trains, and what it has seen."""
+
+import asyncio
+import itertools
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, cast
+
+from ravine.base.errors import InputError, TaskError
+from ravine.lab.answers import Busy
+from ravine.lab.history import History, numbers
+from ravine.lab.links import Link
+from ravine.lab.pace import Pace
+from ravine.lab.protocol import Diverged, End, Evaluation, Failure, Setting, State, Status
+from ravine.lab.race_worker import Advance, Answered, Ask, Failed, Made, Make, Ready, Refused, Taken
+
+TICK_S = 1 / 60
+"""Seconds between looks at what is owed to a speed."""
+
+KILLED = "the process that trained ended by itself or was killed, perhaps for want of memory"
+
+
+AT_FIRST = "Lower its rate, warm up, or clip gradients. The cause is being looked for."
+"""What is said of a lane's end before it was looked into."""
+
+
+def _nothing(session: "Session", ended: Diverged) -> None:
+    del session, ended
+
+
+class Session:
+    """One race of the page; everything in it happens on the event loop's thread.
+
+    Args:
+        name: of the session.
+        start: starts a process, or hands over a warm one.
+        diverged: told of every lane's end, to find out why.
+    """
+
+    def __init__(self, name: str, start: Callable[[], Link], diverged: Callable[["Session", Diverged], None] = _nothing) -> None:
+        self.name, self._start, self._diverged = name, start, diverged
+        self.revision, self.edition, self.message, self.facts = 0, 0, "", dict[str, Any]()
+        self.state: State = "preparing"
+        self.make: Make | None = None
+        self.history, self.pace = History(), Pace()
+        self.watchers, self.is_ended = 0, False
+        self._news, self._numbers = asyncio.Event(), itertools.count()
+        self._link: Link | None = None
+        self._wanted: Make | None = None
+        self._making: asyncio.Future[None] | None = None
+        self._answers: dict[int, asyncio.Future[Any]] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._reason = ""
+
+    @property
+    def setting(self) -> Setting | None:
+        """Of the race that is there."""
+        return None if self.make is None else cast(Setting, self.make.setting)
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process; None while there is none."""
+        return None if self._link is None else self._link.pid
+
+    async def prepare(self, make: Make) -> None:
+        """Prepare another race; the one before stays where it is not possible.
+
+        Args:
+            make: of the next revision, whichever it says.
+
+        Raises:
+            InputError: it is not possible.
+        """
+        if self._wanted is not None:
+            raise Busy("a race is being prepared already: wait for it.")
+        self._wanted = replace(make, revision=self.revision + 1)
+        self._making = asyncio.get_running_loop().create_future()
+        self._process().send(self._wanted)
+        try:
+            await self._making
+        finally:
+            self._making = None
+
+    def play(self) -> None:
+        """Train on."""
+        if self.state in ("done", "failed"):
+            raise Busy("the race is over: reset it first.")
+        self.pace.play()
+        self._tell()
+        self._pump()
+
+    def pause(self) -> None:
+        """Train no further."""
+        self.pace.stop()
+        self._tell()
+
+    def step(self, steps: int) -> None:
+        """Take so many steps, and wait."""
+        if self.state in ("done", "failed"):
+            raise Busy("the race is over: reset it first.")
+        self.pace.stop()
+        self.pace.due = steps
+        self._tell()
+        self._pump()
+
+    def set_speed(self, speed: float | None) -> None:
+        """Steps a second from now on; None for as many as possible."""
+        self.pace.speed = speed
+        self._tell()
+        self._pump()
+
+    def end(self) -> Link | None:
+        """End the session; its process, where it can serve another one."""
+        self.is_ended = True
+        self.pace.stop()
+        link, self._link = self._link, None
+        is_idle = link is not None and link.waiting_since is None
+        if link is not None and not is_idle:
+            link.close()
+        for future in [*self._answers.values(), *([self._making] if self._making else [])]:
+            if not future.done():
+                future.set_exception(TaskError("the session was ended."))
+        self.notify()
+        return link if is_idle else None
+
+    async def ask(self, what: str, settings: dict[str, Any]) -> Any:
+        """Ask the process something about the race.
+
+        Raises:
+            InputError: what it had to say.
+        """
+        if self._link is None or not self.facts:
+            raise Busy("no race is prepared: reset it first.")
+        number, future = next(self._numbers), asyncio.get_running_loop().create_future()
+        self._answers[number] = future
+        self._link.send(Ask(number, what, settings))
+        try:
+            return await future
+        finally:
+            self._answers.pop(number, None)
+
+    def tell_end(self, ended: Diverged) -> None:
+        """Tell of a lane's end, or of what was found out about it since."""
+        if ended["revision"] == self.revision:
+            self.history.said.append(ended)
+            self.notify()
+
+    def look_after(self, patience_s: float, preparing_s: float) -> None:
+        """End a process that does not answer any more."""
+        allowed = preparing_s if self.state == "preparing" else patience_s
+        if self._link is not None and self._link.is_overdue(allowed):
+            what = "preparing the race" if self.state == "preparing" else "a step"
+            self._reason = f"{what} took more than {allowed:g} s, so it was stopped. Make the model smaller, or correct it, and reset"
+            self._link.kill()
+
+    async def news(self, timeout_s: float) -> bool:
+        """Wait until something is new; False where nothing was for so long."""
+        try:
+            await asyncio.wait_for(self._news.wait(), timeout_s)
+        except TimeoutError:
+            return False
+        return True
+
+    def notify(self) -> None:
+        """Wake everyone who waits for news."""
+        self._news.set()
+        self._news = asyncio.Event()
+
+    def _process(self) -> Link:
+        if self._link is None:
+            self._link = self._start()
+            self._link.receive, self._link.lost = self._take, self._lose
+        return self._link
+
+    def _take(self, message: Any) -> None:
+        match message:
+            case Made() if self._wanted is not None:
+                self._commit(self._wanted)
+            case Refused():
+                self._refuse(message)
+            case Ready() if message.revision == self.revision:
+                self._ready(message.facts)
+            case Taken() if message.revision == self.revision:
+                self._taken(message)
+            case Failed() if message.revision == self.revision:
+                self._fail(message.sentence, restarted=False)
+            case Answered() if (future := self._answers.get(message.number)) and not future.done():
+                if message.error:
+                    future.set_exception(InputError(message.error))
+                else:
+                    future.set_result(message.value)
+
+    def _commit(self, make: Make) -> None:
+        """A race is possible: it takes the place of the one before."""
+        self.make, self._wanted, self.revision = make, None, make.revision
+        self.history, self.facts = History(), {}
+        self.state, self.message = "preparing", "the lanes are being built"
+        self.edition += 1
+        self.pace.stop()
+        self.pace.forget()
+        self.pace.seconds = 0.0
+        if self._making is not None and not self._making.done():
+            self._making.set_result(None)
+        self.notify()
+
+    def _refuse(self, message: Refused) -> None:
+        self._wanted = None
+        if self._making is not None and not self._making.done():
+            self._making.set_exception(InputError(message.sentence))
+        else:
+            self._fail(message.sentence, restarted=False)
+
+    def _ready(self, facts: dict[str, Any]) -> None:
+        self.facts, begun = facts, facts["begun"]
+        self.history.lanes = len(facts["lanes"])
+        self.state, self.message = "paused", ""
+        self.pace.asked += 1
+        self._taken(begun)
+        # Tabs have seen no lanes yet: they get the whole state once more.
+        self.edition += 1
+        self._tell()
+        self._pump()
+
+    def _taken(self, message: Taken) -> None:
+        history = self.history
+        self.pace.taken(len(message.losses))
+        history.add_losses(message.losses)
+        history.alive = message.alive
+        for step, values in message.evaluations.items():
+            history.evaluations.append(Evaluation(step=step, values={name: numbers(column) for name, column in values.items()}))
+        for step, predictions, inside, keeps in message.looks:
+            history.add_look(step, predictions, inside, keeps=keeps)
+        for lane, step, reason in message.diverged:
+            ended = Diverged(kind="diverged", revision=self.revision, lane=lane, step=step, reason=reason, remedy=AT_FIRST)
+            self.tell_end(ended)
+            self._diverged(self, ended)
+        if message.end:
+            self.pace.stop()
+            self.state, self.message = "done", message.end
+            history.said.append(End(kind="end", revision=self.revision, step=history.steps, reason=message.end))
+            self._tell()
+        self.notify()
+        self._pump()
+
+    def _pump(self) -> None:
+        """Ask for steps as the pace has it."""
+        if self._link is None or self.state not in ("paused", "running"):
+            return
+        while count := self.pace.next():
+            self._link.send(Advance(self.revision, count, looks=not self.pace.is_playing and not self.pace.due))
+        is_moving = self.pace.is_playing or self.pace.due > 0
+        if is_moving and self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(TICK_S, self._tick)
+        if not is_moving and self.pace.asked == 0 and self.history.last is not None and self.history.last["step"] != self.history.steps:
+            self.pace.asked += 1
+            self._link.send(Advance(self.revision, 0, looks=True))
+
+    def _tick(self) -> None:
+        self._timer = None
+        self._pump()
+
+    def _tell(self) -> None:
+        """Say what the session does now."""
+        if self.state in ("paused", "running"):
+            self.state = "running" if self.pace.is_playing else "paused"
+        self.history.said.append(
+            Status(
+                kind="status",
+                revision=self.revision,
+                state=self.state,
+                running=self.pace.is_playing,
+                speed=self.pace.speed,
+                step=self.history.steps,
+                message=self.message,
+            )
+        )
+        self.notify()
+
+    def _fail(self, sentence: str, *, restarted: bool) -> None:
+        self.pace.stop()
+        self.pace.forget()
+        self.state, self.message = "failed", sentence
+        self.history.said.append(Failure(kind="error", revision=self.revision, message=sentence, restarted=restarted))
+        self._tell()
+
+    def _lose(self) -> None:
+        """The process is gone: say so, and start another one where that may help."""
+        self._link = None
+        reason, self._reason = self._reason, ""
+        was_preparing, self._wanted = self._wanted is not None or self.state == "preparing", None
+        for future in self._answers.values():
+            if not future.done():
+                future.set_exception(TaskError(f"{reason or KILLED}."))
+        if self._making is not None and not self._making.done():
+            self._making.set_exception(TaskError(f"{reason or KILLED}: the race could not be prepared."))
+            return
+        # A task that ends its process while it is prepared would do so again.
+        restarts = not reason and not was_preparing and self.make is not None
+        self._fail(f"{reason or KILLED}{'; it was started anew, from the first step' if restarts else ''}.", restarted=restarts)
+        if restarts and self.make is not None:
+            self._wanted = replace(self.make, revision=self.revision + 1)
+            self._process().send(self._wanted)

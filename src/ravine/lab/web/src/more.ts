@@ -1,0 +1,16 @@
+import { Depth } from "./pages/depth/page.tsx";
+import { Doctor } from "./pages/doctor/page.tsx";
+import { Lessons } from "./pages/lessons/page.tsx";
+import { Losses } from "./pages/losses/page.tsx";
+import { Memory } from "./pages/memory/page.tsx";
+import { Precision } from "./pages/precision/page.tsx";
+import { Reading } from "./pages/reading/page.tsx";
+import { Schedules } from "./pages/schedules/page.tsx";
+import { Surface } from "./pages/surface/page.tsx";
+import "./pages/doctor/doctor.css";
+import "./pages/figure/figure.css";
+import "./pages/memory/memory.css";
+import "./pages/precision/precision.css";
+import "./pages/surface/surface.css";
+
+Object.assign(globalThis, { ravineMore: { Depth, Doctor, Lessons, Losses, Memory, Precision, Reading, Schedules, Surface } });

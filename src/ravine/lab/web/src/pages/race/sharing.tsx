@@ -1,0 +1,133 @@
+import { useEffect, useState } from "preact/hooks";
+import { route } from "../../app/route.ts";
+import { Code } from "../../controls/code.tsx";
+import { Select, Switch } from "../../controls/fields.tsx";
+import { Problem } from "../../controls/problem.tsx";
+import { ApiError, get, post, token } from "../../net/api.ts";
+import { formatRoute } from "../../pure/route.ts";
+import type { Code as Texts, Saved } from "../../protocol.ts";
+import { hello, sessionId, sessionPath, status } from "./store.ts";
+
+/** Command, Python and PyTorch of this run; asked for when opened. */
+export function RunCode() {
+  const [isOpen, setOpen] = useState(false);
+  return (
+    <details onToggle={(event) => setOpen(event.currentTarget.open)}>
+      <summary>Code of this run: command, Python, PyTorch</summary>
+      {isOpen && <Shown key={hello.value?.revision} />}
+    </details>
+  );
+}
+
+function Shown() {
+  const [texts, setTexts] = useState<Texts | null>(null);
+  const [said, setSaid] = useState("");
+  const [name, setName] = useState("");
+  useEffect(() => {
+    get<Texts>(sessionPath("code")).then(setTexts, (error: ApiError) => setSaid(error.message));
+  }, []);
+  if (!texts) return <Problem text={said} />;
+  const names = Object.keys(texts.scripts);
+  const shown = names.includes(name) ? name : (names[0] ?? "");
+  return (
+    <>
+      {texts.note && <p class="quiet">{texts.note}</p>}
+      {texts.command && <Code title="The same race, from the command line" text={texts.command} />}
+      {texts.python && <Code title="The same race, in Python" text={texts.python} />}
+      {shown && (
+        <>
+          <Select label="PyTorch code of" value={shown} options={names.map((one) => ({ value: one, label: one }))} onChange={setName} />
+          <Code title={`${shown}, plain PyTorch`} text={texts.scripts[shown] ?? ""} />
+        </>
+      )}
+    </>
+  );
+}
+
+/** Keep the race as a record that every other command opens. */
+export function Keep() {
+  const [file, setFile] = useState("race.ravine");
+  const [said, setSaid] = useState("");
+  const [error, setError] = useState("");
+  const save = async (event: Event) => {
+    event.preventDefault();
+    try {
+      const { file: kept } = await post<Saved>(sessionPath("save"), { name: file });
+      setSaid(`Kept as ${kept}: ravine show ${kept} prints it.`);
+      setError("");
+    } catch (refused) {
+      setSaid("");
+      setError(refused instanceof ApiError ? refused.message : String(refused));
+    }
+  };
+  return (
+    <details>
+      <summary>Keep this race as a record</summary>
+      <form class="row" onSubmit={save}>
+        <label for="file">File in the folder of the lab</label>
+        <input id="file" type="text" value={file} onInput={(event) => setFile(event.currentTarget.value)} />
+        <button type="submit" disabled={status.value.step === 0}>
+          Keep
+        </button>
+      </form>
+      <p role="status">{said}</p>
+      <Problem text={error} />
+    </details>
+  );
+}
+
+const PARTS: readonly (readonly [string, string])[] = [
+  ["task", "task"],
+  ["width", "width"],
+  ["seed", "seed"],
+  ["steps", "steps"],
+  ["batch", "batch size"],
+  ["schedule", "schedule"],
+  ["stop", "stop rules"],
+  ["optimizers", "optimisers"],
+  ["rates", "rates"],
+  ["speed", "speed"],
+  ["smoothing", "smoothing"],
+  ["guess", "the guess"],
+  ["target", "target"],
+  ["tiles", "predictions"],
+  ["ranking", "ranking"],
+  ["inside", "inspector"],
+  ["code", "code"],
+  ["links", "these links"],
+];
+
+/** The race as a link; a teacher leaves out what should not distract. */
+export function Links() {
+  const [left, setLeft] = useState<ReadonlySet<string>>(new Set());
+  const base = `${location.origin}${location.pathname}`;
+  const { join: _, hide: __, ...query } = route.value.query;
+  const hash = formatRoute("race", [], { ...query, hide: [...left].join(",") });
+  const turn = (name: string, isOn: boolean) => {
+    const next = new Set(left);
+    if (isOn) next.delete(name);
+    else next.add(name);
+    setLeft(next);
+  };
+  return (
+    <details>
+      <summary>Links: teach with this race, watch it in another tab</summary>
+      <fieldset class="field parts">
+        <legend>Controls that the link shows</legend>
+        {PARTS.map(([name, label]) => (
+          <Switch key={name} label={label} isOn={!left.has(name)} onChange={(isOn) => turn(name, isOn)} />
+        ))}
+      </fieldset>
+      <Code title="Behind the address of anybody's lab" text={hash} />
+      <p>
+        <a href={`${base}${hash}`} target="_blank" rel="opener">
+          Open that link
+        </a>{" "}
+        ·{" "}
+        <a href={`${base}#token=${token}&/race?join=${sessionId()}`} target="_blank" rel="noopener">
+          Watch this race in another tab
+        </a>
+      </p>
+    </details>
+  );
+}

@@ -1,0 +1,48 @@
+import { get, replay } from "../../net/api.ts";
+import { type Range, type Trail, around, runs, trailsOf, within } from "./curves.ts";
+import type { LaneCurves, LossBands, RecordView, ReplayData } from "./types.ts";
+
+const COLUMNS = 400;
+
+/** Where a record comes from: the lab's server, or the report that it stands in. */
+export interface Source {
+  view(): Promise<RecordView>;
+  /** Of a range, or all; finer the less is shown. */
+  bands(range: Range | null, steps: number): Promise<LossBands>;
+  lanes(numbers: readonly number[], range: Range | null, steps: number): Promise<Trail[]>;
+  /** The winner as a script; null where the view has what there is. */
+  script(): Promise<{ text: string; note: string }> | null;
+  /** What is not here; empty where everything is. */
+  kept: string;
+}
+
+export function served(id: string): Source {
+  const base = `/api/records/${encodeURIComponent(id)}`;
+  const window = (range: Range | null, steps: number) => {
+    if (!range) return `columns=${COLUMNS}`;
+    const [start, stop] = around(range, steps);
+    return `columns=${2 * COLUMNS}&start=${start}&stop=${stop}`;
+  };
+  return {
+    view: () => get<RecordView>(base),
+    bands: (range, steps) => get<LossBands>(`${base}/bands?${window(range, steps)}`),
+    lanes: async (numbers, range, steps) => trailsOf(await get<LaneCurves>(`${base}/curves?lanes=${runs(numbers)}&${window(range, steps)}`)),
+    script: () => get<{ text: string; note: string }>(`${base}/recipe`),
+    kept: "",
+  };
+}
+
+/** The record inside a report; null where there is none. */
+export function inlined(): Source | null {
+  const data = replay as ReplayData | null;
+  if (data?.kind !== "record") return null;
+  const trails = new Map(trailsOf(data.curves).map((trail) => [trail.lane, trail]));
+  return {
+    view: async () => data.view,
+    bands: async () => data.bands,
+    lanes: async (numbers, range, steps) =>
+      numbers.flatMap((lane) => trails.get(lane) ?? []).map((trail) => (range ? within(trail, around(range, steps)) : trail)),
+    script: () => null,
+    kept: data.kept,
+  };
+}

@@ -1,0 +1,17 @@
+/** Little-endian float32 arrays, as the server sends them. */
+export function floats(text: string): Float32Array {
+  const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  const found = new Float32Array(bytes.length >> 2);
+  const view = new DataView(bytes.buffer);
+  for (let place = 0; place < found.length; place++) found[place] = view.getFloat32(4 * place, true);
+  return found;
+}
+
+/** The same the other way, for tests and saved sessions. */
+export function encodeFloats(values: ArrayLike<number>): string {
+  const view = new DataView(new ArrayBuffer(4 * values.length));
+  for (let place = 0; place < values.length; place++) view.setFloat32(4 * place, values[place] ?? Number.NaN, true);
+  let text = "";
+  for (const byte of new Uint8Array(view.buffer)) text += String.fromCharCode(byte);
+  return btoa(text);
+}

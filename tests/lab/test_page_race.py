@@ -1,0 +1,231 @@
+"""The race page in a real browser: played, scrubbed, steered by keyboard, read without eyes, in every theme and at 320 px."""
+
+import pathlib
+import re
+import shutil
+
+import pytest
+
+from lab_client import wait_for
+from ravine.report import bundle
+
+playwright = pytest.importorskip("playwright.sync_api", reason="a browser test needs Playwright: pip install playwright")
+
+WEB = pathlib.Path(bundle.__file__).parents[1] / "lab" / "web"
+AXE = WEB / "node_modules" / "axe-core" / "axe.min.js"
+CHROMIUM = shutil.which("chromium")
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+WAIT_MS = 90_000
+RACE = "race?v=1&t=curve:sine&o=sgd,adam&r=0.05&s=3&w=8&n=30&sc=constant"
+BROKEN = "race?v=1&t=curve:sine&o=sgd,adam&r=sgd:30,adam:0.05&s=3&w=8&n=60&sc=constant"
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium"),
+    pytest.mark.skipif(bundle.find() is None, reason="needs the built page: make web"),
+    pytest.mark.skipif(not AXE.exists(), reason="needs axe-core: make web"),
+]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with playwright.sync_playwright() as engine:
+        browser = engine.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def opened(browser, lab):
+    """Opens pages; afterwards none may have failed or asked another host."""
+    contexts, errors, asked = [], [], []
+
+    def open_page(address, *, width=1280, scheme="light", **settings):
+        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, **settings)
+        context.set_default_timeout(WAIT_MS)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(f"{lab.base}/#token={lab.address.token}&/{address}")
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert errors == []
+    assert [url for url in asked if not url.startswith((lab.base, "data:"))] == []
+
+
+def ready(page):
+    page.wait_for_selector(".play:not([disabled])")
+    return page
+
+
+def played(page):
+    ready(page).click(".play")
+    page.wait_for_selector(".play:has-text('Play again')")
+    return page
+
+
+def has_text(page, selector, text):
+    playwright.expect(page.locator(selector).first).to_have_text(re.compile(text), timeout=WAIT_MS)
+
+
+def drawn(page, points):
+    wait_for(lambda: page.evaluate("document.querySelector('.chart-host')?.plot?.data[0].length") == points)
+
+
+def violations(page):
+    page.evaluate(AXE.read_text())
+    found = page.evaluate(f"axe.run(document, {{runOnly: {RULES}}})")
+    return [(one["id"], [node["html"] for node in one["nodes"]]) for one in found["violations"]]
+
+
+def test_a_race_is_played_ranked_and_looked_back_at(opened):
+    page = ready(opened(RACE))
+    has_text(page, ".caption", "one rate of 0.05: two optimisers, as many fates")
+    has_text(page, ".badge", "same weights, same batches, seed 3")
+    page.check("input[type=radio][value=adam]", force=True)
+    played(page)
+    has_text(page, ".guess", "You said adam")
+    has_text(page, ".caption", "0.0|reached|nearest")
+    assert page.locator(".standings tbody tr").count() == 2
+    # Every step is in the chart, not a selection.
+    drawn(page, 30)
+    page.evaluate("const s = document.getElementById('scrub'); s.value = 10; s.dispatchEvent(new Event('input', {bubbles: true}))")
+    has_text(page, ".scrubber output", "10 of 30")
+    has_text(page, "h2 .quiet", r"after step (\d|10);")
+    page.click("text=To the newest")
+    has_text(page, ".scrubber output", "30 of 30")
+
+
+def test_one_step_is_one_step_and_reset_forgets(opened):
+    page = ready(opened(RACE))
+    page.click("text=One step")
+    has_text(page, ".scrubber output", "^1 of 30")
+    page.click("text=One step")
+    has_text(page, ".scrubber output", "^2 of 30")
+    page.click("text=Reset")
+    has_text(page, ".scrubber output", "^0 of 30")
+
+
+def test_divergence_is_a_result_with_a_cause_and_a_button_that_mends_it(opened):
+    page = played(opened(BROKEN))
+    has_text(page, ".broken-lanes h3", r"sgd diverged at step \d+")
+    has_text(page, ".standings tbody tr:last-child", r"sgd.*diverged at \d+")
+    page.click("summary:has-text('Table of values')")
+    has_text(page, ".points tbody tr:last-child", "diverged at")
+    page.click("text=Race again with sgd at 3")
+    playwright.expect(page).to_have_url(re.compile("r=sgd:3,adam:0.05"), timeout=WAIT_MS)
+
+
+def test_settings_stand_in_the_address_and_a_refusal_is_said(opened):
+    page = ready(opened(RACE))
+    page.fill("label:has-text('Seed') + input", "8")
+    page.keyboard.press("Enter")
+    playwright.expect(page).to_have_url(re.compile("s=8"), timeout=WAIT_MS)
+    has_text(page, ".badge", "seed 8")
+    page.fill("label:has-text('Width') + input", "many")
+    page.keyboard.press("Enter")
+    has_text(page, ".error", "Width is “many”; give a whole number from 1")
+    page.reload()
+    has_text(ready(page), ".badge", "seed 8")
+
+
+def test_a_teachers_link_hides_controls(opened):
+    page = ready(opened(f"{RACE}&hide=speed,seed,optimizers,guess"))
+    shown = page.inner_text("main")
+    assert "Speed" not in shown
+    assert "Seed" not in shown
+    assert "Optimisers" not in shown
+    assert "(optional)" not in shown
+    assert "Width" in shown
+
+
+def test_code_and_command_of_the_run_are_shown(opened):
+    page = ready(opened(RACE))
+    page.click("summary:has-text('Code of this run')")
+    has_text(page, ".code pre", "ravine race curve")
+    has_text(page, ".code:last-of-type pre", "import torch")
+
+
+def test_all_by_keyboard(opened):
+    page = ready(opened(RACE))
+
+    def tab_to(sign):
+        for _ in range(60):
+            page.keyboard.press("Tab")
+            if page.evaluate(f"document.activeElement.matches({sign!r})"):
+                return
+        raise AssertionError(f"{sign} cannot be reached by Tab")
+
+    tab_to(".play")
+    page.keyboard.press("Enter")
+    page.wait_for_selector(".play:has-text('Play again')")
+    tab_to("#scrub")
+    page.keyboard.press("ArrowLeft")
+    has_text(page, ".scrubber output", "29 of 30")
+    tab_to(".chart-host")
+    page.keyboard.press("End")
+    has_text(page, ".chart .unseen", "sgd, step 29: ")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Shift+ArrowLeft")
+    has_text(page, ".chart .unseen", "adam, step 19: ")
+    page.keyboard.press("+")
+    page.wait_for_selector("text=Zoom out")
+    page.keyboard.press("Escape")
+    assert page.evaluate("!document.activeElement.matches('.chart-host')")
+    tab_to(".tile")
+
+
+@pytest.mark.parametrize(
+    ("scheme", "width", "forced"),
+    [("light", 1280, "none"), ("dark", 1280, "none"), ("dark", 320, "none"), ("light", 320, "active")],
+    ids=["light", "dark", "narrow", "forced-colours"],
+)
+def test_accessible_before_and_after_in_every_theme(opened, scheme, width, forced):
+    page = ready(opened(BROKEN, width=width, scheme=scheme, forced_colors=forced))
+    assert violations(page) == []
+    played(page)
+    page.wait_for_selector(".broken-lanes h3")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert violations(page) == []
+
+
+def test_with_little_motion_the_button_says_where_it_runs_to_and_nothing_moves(opened):
+    page = ready(opened(RACE, reduced_motion="reduce"))
+    has_text(page, ".play", "Run to step 30")
+    assert page.evaluate("document.getAnimations().length") == 0
+
+
+SPIKE = """([smoothing]) => {
+  const u = document.querySelector('.chart-host').plot;
+  const x = Math.round(u.valToPos(1200, 'x', true)), y = Math.round(u.valToPos(0.9, 'y', true));
+  const { data } = u.ctx.getImageData(x - 2, y, 5, 12);
+  for (let at = 0; at < data.length; at += 4)
+    if (data[at + 3] > 60 && data[at + 2] > data[at] + 60) return true;
+  return false;
+}"""
+
+
+SMOOTH = """at => {
+  const slider = document.querySelector('.slider input');
+  slider.value = at;
+  slider.dispatchEvent(new Event('input', { bubbles: true }));
+}"""
+
+
+@pytest.mark.parametrize("width", [320, 700, 1280])
+def test_a_spike_of_one_step_is_seen_at_any_width_and_zoom_under_any_smoothing(opened, width):
+    page = opened("reading", width=width)
+    drawn(page, 2000)
+    for smoothing in (0, 40, 100):
+        page.evaluate(SMOOTH, smoothing)
+        page.wait_for_timeout(200)
+        assert page.evaluate(SPIKE, [smoothing]), smoothing
+    page.click("text=Zoom in")
+    page.wait_for_timeout(200)
+    assert page.evaluate(SPIKE, [100])

@@ -1,0 +1,84 @@
+import asyncio
+
+import pytest
+
+from lab_links import FakeLink
+from ravine.base.errors import InputError, TaskError
+from ravine.lab import calls as calling
+from ravine.lab.call_worker import Call, Here, Result
+from ravine.lab.calls import Calls
+
+
+class Answering(FakeLink):
+    """Answers by the name of the function."""
+
+    def send(self, message):
+        super().send(message)
+        results = {
+            "value": Result(message.number, message.settings),
+            "error": Result(message.number, error="no."),
+            "defect": Result(message.number, defect="ValueError: x"),
+        }
+        if message.function in results:
+            asyncio.get_running_loop().call_soon(self.receive, results[message.function])
+        elif message.function == "die":
+            asyncio.get_running_loop().call_soon(self.lost)
+
+    def kill(self):
+        super().kill()
+        self.lost()
+
+
+def run(monkeypatch, script, **settings):
+    links = []
+
+    def link(main, name, *, receive, lost, memory_bytes):
+        links.append(Answering())
+        links[-1].receive, links[-1].lost = receive, lost
+        receive(Here())
+        return links[-1]
+
+    monkeypatch.setattr(calling, "Link", link)
+    asyncio.run(script(Calls(**settings)))
+    return links
+
+
+def test_calls_are_answered_one_after_the_other(monkeypatch):
+    async def script(calls):
+        assert calls.pid is None
+        assert await asyncio.gather(*(calls.call("value", {"a": number}) for number in range(3))) == [{"a": 0}, {"a": 1}, {"a": 2}]
+        assert calls.pid == 1
+        calls.close()
+
+    links = run(monkeypatch, script)
+    assert [type(message) for message in links[0].sent] == [Call] * 3
+    assert links[0].is_closed
+
+
+def test_errors_are_told(monkeypatch):
+    async def script(calls):
+        with pytest.raises(InputError, match=r"no\."):
+            await calls.call("error", {})
+        with pytest.raises(TaskError, match="it raised ValueError: x"):
+            await calls.call("defect", {})
+
+    run(monkeypatch, script)
+
+
+def test_a_process_that_ended_is_started_anew(monkeypatch):
+    async def script(calls):
+        with pytest.raises(TaskError, match="the process that computed it ended"):
+            await calls.call("die", {})
+        assert await calls.call("value", {}) == {}
+
+    assert len(run(monkeypatch, script)) == 2
+
+
+def test_a_call_that_takes_too_long_is_stopped(monkeypatch):
+    async def script(calls):
+        with pytest.raises(TaskError, match=r"more than 0\.05 s"):
+            await calls.call("hang", {})
+        assert await calls.call("value", {}) == {}
+
+    links = run(monkeypatch, script, patience_s=0.05)
+    assert [link.is_killed for link in links] == [True, False]

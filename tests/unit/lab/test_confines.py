@@ -1,0 +1,26 @@
+import subprocess
+import sys
+
+import pytest
+
+from ravine.lab.confines import data_bytes
+
+LIMITED = """
+import signal
+from ravine.lab.confines import confine, limit_memory
+confine(10**9)
+limit_memory(10**8)
+assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+small = bytearray(10**7)
+try:
+    bytearray(10**9)
+except MemoryError:
+    print("refused")
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux counts a process's private memory against a limit")
+def test_memory_beyond_the_limit_is_refused_and_ctrl_c_ignored():
+    done = subprocess.run([sys.executable, "-c", LIMITED], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "refused\n"), done.stderr
+    assert data_bytes() > 10**6

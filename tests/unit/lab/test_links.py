@@ -1,0 +1,93 @@
+"""With a process that answers at once and imports nothing heavy."""
+
+import asyncio
+import os
+import time
+
+import pytest
+
+from ravine.lab.links import Link
+
+
+def echo(connection, memory_bytes):
+    """Greets, then answers each message with itself; "die" ends it, "hang" answers no more."""
+    connection.send(("hello", memory_bytes))
+    while True:
+        message = connection.recv()
+        if message == "die":
+            os._exit(3)
+        if message == "hang":
+            time.sleep(1000)
+        connection.send(message)
+
+
+async def until(holds):
+    for _ in range(3000):
+        if holds():
+            return
+        await asyncio.sleep(0.01)
+    raise AssertionError("it did not come about")
+
+
+def run(script):
+    heard, lost = [], []
+
+    async def main():
+        link = Link(echo, "echo", receive=heard.append, lost=lambda: lost.append(True), memory_bytes=7)
+        try:
+            await until(lambda: heard)
+            await script(link, heard, lost)
+        finally:
+            link.close()
+
+    asyncio.run(main())
+    return heard, lost
+
+
+def test_messages_come_back_and_nothing_is_owed_then():
+    async def script(link, heard, lost):
+        assert link.waiting_since is None
+        link.send("one")
+        link.send({"large": "x" * 500_000})
+        assert link.waiting_since is not None
+        await until(lambda: len(heard) == 3)
+        assert link.waiting_since is None
+
+    heard, lost = run(script)
+    assert heard[:2] == [("hello", 7), "one"]
+    assert not lost
+
+
+def test_a_process_that_dies_is_told_once():
+    async def script(link, heard, lost):
+        link.send("die")
+        await until(lambda: lost)
+        link.send("to nobody")
+
+    assert run(script)[1] == [True]
+
+
+def test_a_process_that_hangs_is_overdue_and_can_be_killed_while_messages_wait():
+    async def script(link, heard, lost):
+        link.send("hang")
+        for _ in range(50):
+            link.send("x" * 100_000)
+        assert not link.is_overdue(100.0)
+        await until(lambda: link.is_overdue(0.05))
+        link.kill()
+        await until(lambda: lost)
+
+    run(script)
+
+
+def test_closing_ends_the_process_and_is_no_loss():
+    pids = []
+
+    async def script(link, heard, lost):
+        pids.append(link.pid)
+        link.close()
+        link.close()
+
+    assert run(script)[1] == []
+    with pytest.raises(ProcessLookupError):
+        os.kill(pids[0], 0)
