@@ -1,7 +1,7 @@
 """The ladder: every rung in order, until a lower one makes those above it meaningless."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -154,6 +154,9 @@ def _curve(climb: _Climb) -> Outcome:
     # Where one class holds nearly all rows, a metric may begin at what always saying so has.
     is_crowd = any(True for _ in checks_data.crowd(climb.subject))
     apart = [] if is_crowd else list(checks_curve.disagreement(trajectory, climb.directions, task.rank_by))
+    if task.loss is None:
+        # A loss of the user's own may have terms that no metric knows, as that of a physics-informed network does.
+        apart = [replace(one, severity="information") for one in apart]
     return judged(outcome.rung.rung, outcome.rung.measured, [*apart, *outcome.findings]) if apart else outcome
 
 

@@ -84,7 +84,8 @@ def new_events(session: Session, cursor: Cursor) -> Sequence[Event]:
         cursor.steps, cursor.evaluated, cursor.looked = frame["last"], len(history.evaluations), looked
         found.append(frame)
     if cursor.steps == history.steps:
-        found += history.said[cursor.said :]
+        # A status was told before steps that came since: the tab must not go back to its own.
+        found += [one | {"step": history.steps} if one["kind"] == "status" else one for one in history.said[cursor.said :]]
         cursor.said = len(history.said)
     return found
 

@@ -42,6 +42,20 @@ def test_a_tab_gets_the_whole_state_and_then_what_is_new():
     run(script)
 
 
+def test_a_status_that_was_told_before_a_step_does_not_take_the_tab_back():
+    async def script():
+        session, link = await ready()
+        cursor = Cursor()
+        new_events(session, cursor)
+        session.step(1)
+        link.receive(taken(1, 1, 1))
+        frame, *words = new_events(session, cursor)
+        assert frame["last"] == 1
+        assert [(word["kind"], word["step"]) for word in words] == [("status", 1)]
+
+    run(script)
+
+
 def test_a_tab_that_slept_gets_frames_until_it_has_all_and_words_after_them():
     async def script():
         session, link = await ready()
