@@ -344,7 +344,7 @@ def test_only_what_the_task_needs_is_there(scripts):
     texts = {name: path.read_text() for name, path in scripts.items()}
     assert [name for name, text in texts.items() if "DROPOUT_SEED" in text and "layers" not in name] == ["net", "net in pieces"]
     assert [name for name, text in texts.items() if "SPLIT_SEED" in text and "layers" not in name] == ["net", "net in pieces"]
-    assert [name for name, text in texts.items() if "ORDER_SEED" not in text and "narrows" not in name] == ["curve", "narrow"]
+    assert [name for name, text in texts.items() if "ORDER_SEED" not in text and "narrows" not in name] == ["curve", "narrow", "pinn"]
     assert {name for name, text in texts.items() if "def curvature" in text} == {"line sophia_h", "layers sophia_g", "layers sophia_h"}
     assert {name for name, text in texts.items() if "optimizer.uphill" in text} == {
         "line momentum+sam+clip_history",
