@@ -15,13 +15,14 @@ import time
 from pathlib import Path
 
 import torch
+from scipy.stats import binom
 from torch import nn
 from torch.nn import functional
 
 import ravine
 
 TARGET = 1.05
-EVERY = 200
+EVERY = 300
 """The default of `ravine.watch`."""
 WARM = EVERY
 """Steps before the first turn: looks are denser in the first of these."""
@@ -71,7 +72,7 @@ def text(stream):
     return codes[:, :-1], codes[:, 1:]
 
 
-CASES = {"W3": (mlp, images, 200), "W5": (Transformer, text, 200)}
+CASES = {"W3": (mlp, images, 300), "W5": (Transformer, text, 300)}
 """Model, batch, and steps of a turn: whole multiples of the looks."""
 
 
@@ -117,12 +118,20 @@ def measure(case, rounds, clock):
     plain, watched = sides
     watched.watch.close()
     same = all(torch.equal(p, q) for p, q in zip(plain.model.parameters(), watched.model.parameters(), strict=True))
-    ratio = statistics.median(w / p for p, w in zip(plain.turns, watched.turns, strict=True))
+    ratios = sorted(w / p for p, w in zip(plain.turns, watched.turns, strict=True))
+    ratio, (low, high) = statistics.median(ratios), interval(ratios)
     median = [1e6 * statistics.median(side.turns) for side in sides]
     verdict = f"{'met' if ratio <= TARGET else 'MISSED'} (at most {TARGET})"
-    print(f"{case}  plain {median[0]:8.1f} us  watched {median[1]:8.1f} us  ratio {ratio:.3f}  {verdict}")
+    print(f"{case}  plain {median[0]:8.1f} us  watched {median[1]:8.1f} us  ratio {ratio:.3f} [{low:.3f}, {high:.3f}]  {verdict}")
     print(f"    weights after {plain.step} steps: {'the same bits' if same else 'DIFFERENT'}")
-    return {"case": case, "plain_us": median[0], "watched_us": median[1], "ratio": ratio, "same_bits": same, "met": ratio <= TARGET}
+    found = {"case": case, "plain_us": median[0], "watched_us": median[1], "ratio": ratio, "ratio_interval": [low, high]}
+    return {**found, "same_bits": same, "met": ratio <= TARGET}
+
+
+def interval(ordered):
+    """95 % interval of a median, from the order of the values (binomial, so of any distribution)."""
+    below = int(binom.ppf(0.025, len(ordered), 0.5))
+    return ordered[max(0, below - 1)], ordered[min(len(ordered) - 1, len(ordered) - below)]
 
 
 def parse():

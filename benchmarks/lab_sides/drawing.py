@@ -17,7 +17,7 @@ LIMITS_MS = {"first chart ms": 1_000.0}
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 
 FIRST_CHART = """() => new Promise((done) => {
-  const look = () => document.querySelector('.chart-host')?.plot ? done(performance.now()) : requestAnimationFrame(look);
+  const look = () => document.querySelector('.chart-host')?.plot?.series.length > 1 ? done(performance.now()) : requestAnimationFrame(look);
   look();
 })"""
 

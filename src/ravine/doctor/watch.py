@@ -25,9 +25,9 @@ from ravine.doctor.sampling import Measured, Sample
 from ravine.doctor.watch_record import WatchRecord
 from ravine.records.findings import Diagnosis, Finding
 
-EARLY = 20
+EARLY = 30
 """Looks before the first regular one, since a run that is broken is so from its first steps."""
-GROWTH = 1.25
+GROWTH = 1.5
 """By how much longer the run is at each judgement: the cost of all of them grows with its length."""
 SETTLED = 20
 """Looks that ask which loss is trained: a loop does not change it."""
@@ -41,7 +41,7 @@ Optimizers = torch.optim.Optimizer | Sequence[torch.optim.Optimizer]
 class Watch:
     """Watch a training loop: which layer, which step, what to do.
 
-    Every `every` steps (and twenty times in the first of these) it looks at gradients, updates, units and activations by hooks that
+    Every `every` steps (and thirty times in the first of these) it looks at gradients, updates, units and activations by hooks that
     are gone again after the step; between, it keeps the loss. It changes no bit of the training and leaves nothing behind.
     Between looks on a GPU nothing is waited for.
 
@@ -75,7 +75,7 @@ class Watch:
         model: nn.Module,
         optimizer: Optimizers,
         *,
-        every: int = 200,
+        every: int = 300,
         record: str | Path | None = None,
         callback: Callable[[Finding], object] | None = None,
         curvature: Callable[[], Tensor] | None = None,

@@ -28,7 +28,7 @@ class Watch(Callback):  # type: ignore[misc]  # Lightning may not be installed w
         diagnosis: findings and rungs, as of the last judgement; None before a fit.
     """
 
-    def __init__(self, *, every: int = 200, record: str | Path | None = None, callback: Callable[[Finding], object] | None = None) -> None:
+    def __init__(self, *, every: int = 300, record: str | Path | None = None, callback: Callable[[Finding], object] | None = None) -> None:
         self._settings: dict[str, Any] = {"every": every, "record": record, "callback": callback}
         self._loop: Loop | None = None
         self._steps = 0

@@ -34,7 +34,7 @@ class Watch(TrainerCallback):  # type: ignore[misc]  # transformers may not be i
         callback: told of every finding when it arises first.
     """
 
-    def __init__(self, *, every: int = 200, record: str | Path | None = None, callback: Callable[[Finding], object] | None = None) -> None:
+    def __init__(self, *, every: int = 300, record: str | Path | None = None, callback: Callable[[Finding], object] | None = None) -> None:
         self._settings: dict[str, Any] = {"every": every, "record": record, "callback": callback}
         self._loop: Loop | None = None
         self._closing: weakref.finalize[..., Any] | None = None
