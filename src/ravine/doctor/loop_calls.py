@@ -70,5 +70,5 @@ class Calls:
 
 
 def _mark(tensor: Tensor) -> int:
-    numbers = spread(tensor).contiguous().view(torch.uint8)
+    numbers = spread(tensor).reshape(-1).contiguous().view(torch.uint8)
     return hash((tuple(tensor.shape), tensor.dtype, numbers.cpu().numpy().tobytes()))

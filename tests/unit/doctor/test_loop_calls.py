@@ -72,3 +72,20 @@ def test_the_same_numbers_have_the_same_mark():
         marks.append(calls.mark)
     assert marks[0] == marks[1]
     assert len(set(marks)) == 3
+
+
+class Weighed(nn.Module):
+    def forward(self, x, *, count=None, mask=None):
+        return x if mask is None else x * mask
+
+
+def test_numbers_of_every_kind_and_shape_have_a_mark():
+    made = Weighed()
+    calls = Calls(made, None, "cpu")
+    calls.attend([""])
+    marks = []
+    # The Trainer of transformers hands in the count of its items as a tensor without dimensions.
+    for count in (torch.tensor(3), torch.tensor(4), torch.tensor(2.0), torch.tensor(1j), torch.ones(2, 1, dtype=torch.float16)):
+        made(torch.ones(2, 3), count=count, mask=torch.ones(2, 1, dtype=torch.bool))
+        marks.append(calls.mark)
+    assert len(set(marks)) == 5
