@@ -55,10 +55,16 @@ def settings_sheet(facts: Facts) -> Sheet:
         lane = next(iter(facts.final_lanes(entrant)), None)
         schedule, hypers = ("", "") if lane is None else (lane.schedule, hypers_text(lane.hypers))
         breaks = "" if entrant.diverges_at_lr is None else rate(entrant.diverges_at_lr)
-        cost = [plain(entrant.gradients_per_step), "" if entrant.seconds_per_step is None else f"{1e6 * entrant.seconds_per_step:.3g} us"]
+        cost = [plain(entrant.gradients_per_step), "" if entrant.seconds_per_step is None else _time(entrant.seconds_per_step)]
         rows.append([entrant.optimizer, rate(entrant.lr), schedule, hypers or "none", breaks, *cost])
     titles = ["optimiser", "lr", "schedule", "other hypers that are on", "diverges at lr", "gradients a step", "time a step"]
     return Sheet(caption="What they ran with", titles=titles, rows=rows, numeric=(1, 4, 5, 6))
+
+
+def _time(seconds: float) -> str:
+    """In the unit that takes fewest digits."""
+    scale, unit = next(((scale, unit) for scale, unit in ((1e6, "us"), (1e3, "ms")) if seconds * scale < 999.5), (1.0, "s"))
+    return f"{seconds * scale:.3g} {unit}"
 
 
 def rates_sheet(facts: Facts, found: RateValues) -> Sheet:

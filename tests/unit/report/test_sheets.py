@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -52,3 +53,10 @@ def test_of_several_lanes_at_one_rate_the_best_is_told(record, facts):
 
 def test_hypers_are_named_only_where_lanes_differ_in_them(facts):
     assert "weight_decay" not in str(sheets.diverged_sheet(facts).rows)
+
+
+@pytest.mark.parametrize(("seconds", "told"), [(9.4e-6, "9.4 us"), (0.00154, "1.54 ms"), (0.0009996, "1 ms"), (1.25, "1.25 s")])
+def test_the_time_of_a_step_is_told_in_a_unit_that_suits_it(facts, seconds, told):
+    first, *others = facts.ranking
+    given = replace(facts, ranking=[replace(first, seconds_per_step=seconds), *others])
+    assert sheets.settings_sheet(given).rows[0][-1] == told
