@@ -42,9 +42,11 @@ def sliced(text: str, given: Mapping[str, Any], *, steps: int | None, seed: int)
     if len(paths) > 1 and around:
         raise InputError(f"--{next(iter(around))} has no effect on several models. Leave it out.", given=next(iter(around.values())))
     from ravine import surfaces
+    from ravine.surfaces.slices import check_extent
     from ravine.tasks import load
 
     many = {} if given["--points"] is None else {"points": given["--points"]}
+    check_extent(**around, **many)
     with contextlib.redirect_stdout(sys.stderr):
         task = load(text)
         models = _models(task, paths) or [_trained(task, steps, seed)]

@@ -15,7 +15,6 @@ References:
     Inception architecture, arXiv:1512.00567, section 7: label smoothing.
 """
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -58,7 +57,7 @@ class LossSettings:
     classes: int = 2
 
     def __post_init__(self) -> None:
-        number("gamma", self.gamma, at_least=0, below=math.inf, do="2 is the paper's.")
+        number("gamma", self.gamma, at_least=0, at_most=100, do="2 is the paper's.")
         number("delta", self.delta, above=0, at_most=1, do="The error 1 - p is never above 1.")
         number("smoothing", self.smoothing, at_least=0, below=1, do="0.1 is usual.")
         count("classes", self.classes, at_least=2, do="2 is one class against another.")
@@ -136,7 +135,7 @@ def losses_at(
     if not places.size:
         raise InputError("p is empty: must hold probabilities between 0 and 1. Give some, such as 0.01 and 0.5.", given=p)
     for value in places:
-        number("p", float(value), above=0, below=1, do="At 0 and 1 themselves some losses or slopes are infinite.")
+        number("p", float(value), above=1e-300, below=1, do="At 0 and 1 themselves some losses or slopes are infinite.")
     return LossShapes(places, tuple(_shape(name, places, chosen) for name in names or LOSSES), chosen)
 
 

@@ -35,6 +35,9 @@ weight exact, Kahan's compensation included."""
 MATRIX = (1024, 1024)
 """A bare number of parameters stands for matrices of this shape, on which some optimisers' state depends."""
 
+MOST = 1e18
+"""Parameters: a million times the largest model's, and still whole numbers whose bytes can be told in words."""
+
 STATE_BITS = (32, 16, 8)
 STAGES = (0, 1, 2, 3)
 COUNTER = 4
@@ -214,10 +217,10 @@ def counted(number_of_parameters: float) -> Model:
     """A model of which only the number of parameters is known.
 
     Raises:
-        InputError: it is not a whole number above 0.
+        InputError: it is not a whole number above 0, or more than `MOST`.
     """
     do = "Such as 124e6 for the smallest GPT-2."
-    value = number("params", number_of_parameters, at_least=1, below=math.inf, do=do)
+    value = number("params", number_of_parameters, at_least=1, at_most=MOST, do=do)
     if value != round(value):
         raise InputError(f"params={number_of_parameters!r}: must be a whole number. {do}", given=number_of_parameters)
     return Model(f"{round(value):,} parameters", round(value))

@@ -47,16 +47,18 @@ def notes(race: SurfaceRace) -> list[str]:
         )
     edges = list(dict.fromkeys(path.optimizer for path in race.paths if path.at_grid_edge))
     if edges:
-        verb = "is" if len(edges) == 1 else "are each"
-        found.append(f"The rate of {listed(edges)} {verb} at an end of the grid: a better one may lie beyond it.")
+        which = f"The rate of {edges[0]} is" if len(edges) == 1 else f"The rates of {listed(edges)} are"
+        found.append(f"{which} at an end of the grid: a better one may lie beyond it.")
     found += [f"{name} is left out: {why}." for name, why in race.left_out.items()]
     return found
 
 
 def steps_words(path: SurfacePath) -> str:
-    """When a path arrived, in as few words as a picture has room for."""
+    """When a path arrived, in as few words as a picture has room for; where no minimum is known, how low it came."""
     if path.diverged_at is not None:
         return f"diverged at step {path.diverged_at:,}"
+    if path.final_distance is None:
+        return f"height {_number(path.final_height)} at the end"
     return "not reached" if path.steps_to_minimum is None else f"{path.steps_to_minimum:,} steps"
 
 

@@ -89,7 +89,7 @@ def _together(race: SurfaceRace, shown: Sequence[SurfacePath], chosen: Mapping[s
 
 
 def _apart(race: SurfaceRace, shown: Sequence[SurfacePath], chosen: Mapping[str, Style], look: Theme) -> tuple[Figure, list[Strand]]:
-    """A small map for each optimiser, the first to arrive first."""
+    """A small map for each optimiser, the first to arrive first, or the lowest where no minimum is known."""
     order = sorted(shown, key=_place)
     down = -(-len(order) // ACROSS)
     (left, right), (low, high) = race.surface.domain
@@ -107,7 +107,8 @@ def _apart(race: SurfaceRace, shown: Sequence[SurfacePath], chosen: Mapping[str,
     rates = "each at its own rate" if race.tuned else "at the rates given"
     # Numbers at the axes of every map would say thirty times what is said once here.
     side = f"x from {left:g} to {right:g}, y from {low:g} to {high:g}"
-    words = f"{short_formula(race.surface)}: {rates}, the first to arrive first; {side}"
+    first = "the first to arrive first" if race.surface.minima else "the lowest at the end first"
+    words = f"{short_formula(race.surface)}: {rates}, {first}; {side}"
     figure.suptitle(words, color=look.ink, fontsize=11, x=0.01, ha="left", y=1 - 0.1 / figure.get_figheight())
     return figure, strands
 
@@ -165,7 +166,7 @@ def _draw_height(axes: Axes, path: SurfacePath, style: Style, look: Theme, start
         place = (path.steps_to_minimum, values[path.steps_to_minimum])
         marks += axes.plot(*place, marker=style.mark, color=style.color, markersize=6.5, markeredgecolor=look.paper, zorder=5)
     if path.diverged_at is not None:
-        marks += axes.plot(known[-1], values[-1], "x", color=style.color, markersize=8, markeredgewidth=1.8, zorder=5)
+        marks += axes.plot(known[-1], values[-1], "x", color=style.color, markersize=8, markeredgewidth=1.8, zorder=5, clip_on=False)
     return Strand(line, tuple(marks))
 
 

@@ -147,7 +147,7 @@ class _Reader:
             raise self._refused(f"{name}()")
         wanted = 2 if name in ("max", "min") else 1
         if len(arguments) != wanted:
-            given = f"{name}() in the formula {self._text!r} has {len(arguments)} arguments"
+            given = f"{name}() in the formula {self._text!r} has {len(arguments)} argument{'s' * (len(arguments) != 1)}"
             raise InputError(f"{given}: must have {wanted}. Write it like {name}({', '.join(VARIABLES[:wanted])}).", given=self._text)
         return _applied(FUNCTIONS[name], *map(self._term, arguments))
 

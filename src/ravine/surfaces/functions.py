@@ -14,7 +14,7 @@ import torch
 from ravine.base._checks import number, unknown_name
 from ravine.base.errors import InputError
 from ravine.surfaces.formula import Formula
-from ravine.surfaces.minima import find_minima
+from ravine.surfaces.minima import HIGHEST, find_minima
 
 Point: TypeAlias = tuple[float, float]
 Domain: TypeAlias = tuple[Point, Point]
@@ -59,27 +59,26 @@ class Surface:
     summary: str = ""
 
     def __post_init__(self) -> None:
-        number("tolerance", self.tolerance, above=0, below=math.inf, where=repr(self.name))
         for axis, (low, high) in zip("xy", self.domain, strict=True):
-            if not (math.isfinite(low) and math.isfinite(high) and low < high):
+            if not (math.isfinite(high - low) and low < high):
                 given = f"the domain of {self.name!r} goes from {axis}={low:g} to {axis}={high:g}"
                 raise InputError(f"{given}: must ascend and be finite. Give it such as -5,5,-5,5.", given=self.domain)
+        number("tolerance", self.tolerance, above=0, below=math.inf, where=repr(self.name))
         x, y = (torch.tensor(float(value), dtype=torch.float64, requires_grad=True) for value in self.start)
         height = self.formula(x, y)
         slopes = torch.autograd.grad(height, (x, y), allow_unused=True, materialize_grads=True)
-        what = next(
-            (name for name, value in (("height", height), *zip(("slope in x", "slope in y"), slopes, strict=True)) if not value.isfinite()),
-            "",
-        )
+        known = {"height": height, "slope in x": slopes[0], "slope in y": slopes[1]}
+        what = next((name for name, value in known.items() if not value.abs() <= HIGHEST), "")
         if what:
             given = f"{self.name!r} has no finite {what} at its start ({self.start[0]:g}, {self.start[1]:g})"
             raise InputError(f"{given}. Give another start, such as --start 1,1.", given=self.start)
 
     def __call__(self, positions: Any) -> np.ndarray:
-        """Heights, float64 (...), at positions (..., 2)."""
+        """Heights, float64 (...), at positions (..., 2); infinite where they are beyond `HIGHEST`."""
         points = torch.as_tensor(np.asarray(positions, dtype=np.float64))
         with torch.no_grad():
-            return self.formula(points[..., 0], points[..., 1]).numpy()
+            heights = self.formula(points[..., 0], points[..., 1]).numpy()
+        return np.where(np.abs(heights) > HIGHEST, np.copysign(np.inf, heights), heights)
 
     @property
     def floor(self) -> float | None:

@@ -18,9 +18,18 @@ SAME_HEIGHT = 1e-9
 APART = 1e-3
 """Share of the domain's side: closer ones are one."""
 
+HIGHEST = 1e300
+"""Heights and slopes beyond count as infinite: their differences would be, and no axis has ticks for them."""
+
+EVALUATIONS = 300
+"""Of the formula on the way down from one hollow: a smooth one takes a tenth, and one that falls without end would take them all."""
+
 
 def find_minima(formula: Formula, domain: tuple[tuple[float, float], tuple[float, float]]) -> tuple[tuple[float, float], ...]:
     """The lowest points inside the domain; none if it is lowest at its rim, where it may go on falling.
+
+    None either where there is no lowest point: it falls without end, or is as low in more places than are followed, as along
+    the floor of a valley.
 
     Args:
         formula: the function.
@@ -30,18 +39,22 @@ def find_minima(formula: Formula, domain: tuple[tuple[float, float], tuple[float
     x, y = np.meshgrid(*axes)
     with torch.no_grad():
         heights = formula(torch.from_numpy(x), torch.from_numpy(y)).numpy()
-    heights = np.where(np.isfinite(heights), heights, np.inf)
-    if not np.isfinite(heights).any():
+    if (heights < -HIGHEST).any() or not (heights <= HIGHEST).any():
         return ()
+    heights = np.where(heights <= HIGHEST, heights, np.inf)
     rim = min(heights[[0, -1]].min(), heights[:, [0, -1]].min())
-    ends = [_down(formula, (float(x[place]), float(y[place])), domain) for place in _hollows(heights)]
-    found = [(point, height) for point, height in ends if point is not None]
-    lowest = min((height for _, height in found), default=np.inf)
+    hollows = _hollows(heights)
+    ends = [_down(formula, (float(x[place]), float(y[place])), domain) for place in hollows[:FOLLOWED]]
+    lowest = min((height for _, height in ends), default=np.inf)
     span = np.ptp(heights[np.isfinite(heights)])
-    if not found or lowest > rim - SAME_HEIGHT * span:
+    falls = lowest < heights.min() - span
+    if falls or lowest >= rim - SAME_HEIGHT * span:
         return ()
-    deepest = [point for point, height in sorted(found, key=lambda pair: pair[1]) if height - lowest <= SAME_HEIGHT * span]
-    return _distinct(deepest, domain)
+    deepest = [point for point, height in sorted(ends, key=lambda pair: pair[1]) if height - lowest <= SAME_HEIGHT * span]
+    found = _distinct(deepest, domain)
+    # Two ways down may lead to one place, so fewer are found than were followed.
+    is_cut = len(hollows) > FOLLOWED and len(found) > FOLLOWED // 2
+    return () if is_cut else found
 
 
 def _hollows(heights: np.ndarray) -> list[tuple[int, int]]:
@@ -50,13 +63,13 @@ def _hollows(heights: np.ndarray) -> list[tuple[int, int]]:
     shifts = [(row, column) for row in (0, 1, 2) for column in (0, 1, 2) if (row, column) != (1, 1)]
     neighbours = [heights[row : row + inner.shape[0], column : column + inner.shape[1]] for row, column in shifts]
     rows, columns = np.nonzero(np.isfinite(inner) & np.all([inner <= other for other in neighbours], axis=0))
-    order = np.argsort(inner[rows, columns], kind="stable")[:FOLLOWED]
+    order = np.argsort(inner[rows, columns], kind="stable")
     return [(int(rows[place]) + 1, int(columns[place]) + 1) for place in order]
 
 
 def _down(
     formula: Formula, point: tuple[float, float], domain: tuple[tuple[float, float], tuple[float, float]]
-) -> tuple[tuple[float, float] | None, float]:
+) -> tuple[tuple[float, float], float]:
     """The minimum that the way down from a point leads to, and its height."""
 
     def slope(position: np.ndarray) -> tuple[float, np.ndarray]:
@@ -66,11 +79,13 @@ def _down(
         return float(height.detach()), gradient.numpy()
 
     found = scipy.optimize.minimize(
-        slope, np.array(point), jac=True, method="L-BFGS-B", bounds=domain, options={"ftol": 0.0, "gtol": 1e-12}
+        slope, np.array(point), jac=True, method="L-BFGS-B", bounds=domain, options={"ftol": 0.0, "gtol": 1e-12, "maxfun": EVALUATIONS}
     )
-    if not (np.isfinite(found.fun) and np.isfinite(found.x).all()):
-        return None, np.inf
-    return (float(found.x[0]), float(found.x[1])), float(found.fun)
+    own, _ = slope(np.array(point))
+    if np.isfinite(found.fun) and np.isfinite(found.x).all() and found.fun <= own:
+        return (float(found.x[0]), float(found.x[1])), float(found.fun)
+    # A tip has no slope, and nothing leads from it: the place is as low as any around it.
+    return point, own
 
 
 def _distinct(

@@ -142,6 +142,8 @@ def _entered(optimizers: Sequence[str] | Mapping[str, Mapping[str, Any]], left_o
     if listed == [ALL]:
         left_out.update({name: LABELS for name in registry.names() if _needs_labels(name, {})})
         listed = [name for name in registry.names() if name not in left_out]
+    if ALL in listed:
+        raise InputError(f"optimizers={listed!r}: 'all' stands for every name, and alone. Leave the others out.", given=listed)
     repeated = next((name for place, name in enumerate(listed) if name in listed[:place]), None)
     if repeated is not None:
         raise InputError(f"{repeated!r} is entered twice: each optimiser runs one path. Leave one out.", given=repeated)

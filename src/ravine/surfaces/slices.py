@@ -25,6 +25,22 @@ FEWEST = 3
 """Models that make a plane."""
 
 
+def check_extent(*, dimensions: int = 2, span: float = 1.0, points: int = POINTS) -> None:
+    """Refuse what no slice can be; asked before a training that a slice waits for.
+
+    Args:
+        dimensions: see `slice_around`.
+        span: see `slice_around`.
+        points: see `slice_around`.
+
+    Raises:
+        InputError: a number is out of range.
+    """
+    count("dimensions", dimensions, at_most=2, do="Draw one or two directions.")
+    number("span", span, above=0, below=math.inf)
+    count("points", points, at_least=2, at_most=501, do="51 are usual.")
+
+
 def slice_around(
     task: Task, model: nn.Module | Weights, *, dimensions: int = 2, span: float = 1.0, points: int = POINTS, rows: int = ROWS, seed: int = 0
 ) -> LossSlice:
@@ -45,11 +61,10 @@ def slice_around(
     Raises:
         InputError: the weights are another model's, or a number is out of range.
     """
-    count("dimensions", dimensions, at_most=2, do="Draw one or two directions.")
-    number("span", span, above=0, below=math.inf)
+    check_extent(dimensions=dimensions, span=span, points=points)
     losses = Losses(task, model, rows=count("rows", rows))
     directions = [filter_normalised(losses.weights, count("seed", seed, at_least=0), which) for which in range(dimensions)]
-    side = np.linspace(-span, span, _points(points))
+    side = np.linspace(-span, span, points)
     # The model itself is a point, not a rounding of one.
     side[np.abs(side) < 1e-12 * span] = 0.0
     found = losses.at(directions, _grid(side, side) if dimensions == 2 else side[:, None])
@@ -77,10 +92,11 @@ def slice_between(
     Raises:
         InputError: see `slice_around`.
     """
+    check_extent(points=points)
     losses = Losses(task, first, rows=count("rows", rows), fresh_statistics=True)
     other = _trained(task, second)
     way = {name: other[name] - own for name, own in losses.weights.items()}
-    side = np.linspace(-MARGIN, 1 + MARGIN, _points(points))
+    side = np.linspace(-MARGIN, 1 + MARGIN, points)
     ends = np.array([losses.alone(losses.weights), losses.alone(other)])
     path = (np.array([[0.0], [1.0]]), ends)
     return _slice(task, losses, "between", sides=(side, None), found=losses.at([way], side[:, None]), path=path)
@@ -103,12 +119,13 @@ def slice_trajectory(task: Task, models: Sequence[nn.Module | Weights], *, point
     """
     if len(models) < FEWEST:
         raise InputError(f"{len(models)} models make no plane: at least {FEWEST}. Keep weights more often.", given=len(models))
+    check_extent(points=points)
     losses = Losses(task, models[-1], rows=count("rows", rows), fresh_statistics=True)
     snapshots: list[Weights] = [*(_trained(task, model) for model in models[:-1]), losses.weights]
     directions, path, explained = principal(snapshots)
     if explained[0] == 0:
         raise InputError("the models of the trajectory are all the same: must differ. Give models of different steps.")
-    sides = [_side(along, _points(points)) for along in path.T]
+    sides = [_side(along, points) for along in path.T]
     found = losses.at(directions, _grid(*sides)).reshape(len(sides[1]), len(sides[0]))
     own = np.array([losses.alone(snapshot) for snapshot in snapshots])
     return _slice(task, losses, "trajectory", sides=(sides[0], sides[1]), found=found, path=(path, own), explained=explained)
@@ -132,10 +149,6 @@ def _slice(
     parameters = sum(tensor.numel() for tensor in losses.weights.values())
     x, y = sides
     return LossSlice(task.name, kind, x, y, found, *path, explained, losses.rows, parameters, tuple(losses.notes))
-
-
-def _points(points: int) -> int:
-    return count("points", points, at_least=2, at_most=501)
 
 
 def _grid(x: np.ndarray, y: np.ndarray) -> np.ndarray:

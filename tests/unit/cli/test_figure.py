@@ -96,7 +96,7 @@ def test_an_optimiser_from_inside(capsys):
             ["depth", "--activations", "linear,sigmoid,tanh,relu,gelu,silu", "--normalisations", "none,layer,rms"],
             "18 of them: a figure has",
         ),
-        (["loss-shapes", "--at", "1"], "p=1.0: must be above 0 and below 1"),
+        (["loss-shapes", "--at", "1"], "p=1.0: must be above 1e-300 and below 1"),
         (["loss-shapes", "--at", "half"], "--at half: must be numbers separated by commas"),
         (["loss-shapes", "--losses", "hinge"], "no loss is called 'hinge'"),
         (["loss-scaling", "line", "--gradients", "1"], "both the task line and --gradients: must be one of them. Leave one out."),

@@ -101,3 +101,12 @@ def test_an_unknown_task_offers_the_nearest(capsys):
 
 def test_the_prefix_is_no_surface():
     assert _slicing.PREFIX.rstrip(":") not in ravine.surfaces.names()
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "words"),
+    [("--points", "1", "at least 2"), ("--points", "502", "at most 501"), ("--dimensions", "3", "at most 2"), ("--span", "0", "above 0")],
+)
+def test_what_no_slice_can_be_is_told_before_a_model_is_trained(capsys, monkeypatch, option, value, words):
+    monkeypatch.setattr(_slicing, "_trained", lambda *_: pytest.fail("a model was trained first"))
+    assert words in refused(capsys, "slice:line", option, value)

@@ -76,7 +76,13 @@ def test_a_summary_is_plain():
 
 @pytest.mark.parametrize(
     ("p", "message"),
-    [([0.0], "p=0.0: must be above 0 and below 1. At 0 and 1"), ([1.0], "p=1.0"), ([float("nan")], "p=nan"), ([], "p is empty: must hold")],
+    [
+        ([0.0], "p=0.0: must be above 1e-300 and below 1. At 0 and 1"),
+        ([5e-324], "p=5e-324"),
+        ([1.0], "p=1.0"),
+        ([float("nan")], "p=nan"),
+        ([], "p is empty: must hold"),
+    ],
 )
 def test_a_probability_that_is_none(p, message):
     with pytest.raises(InputError, match=message):
@@ -87,6 +93,7 @@ def test_a_probability_that_is_none(p, message):
     ("settings", "message"),
     [
         ({"gamma": -1}, "gamma=-1: must be at least 0"),
+        ({"gamma": 1e308}, "gamma=1e[+]308: must be at least 0 and at most 100"),
         ({"delta": 0}, "delta=0: must be above 0 and at most 1"),
         ({"smoothing": 1}, "smoothing=1: must be at least 0 and below 1"),
         ({"classes": 1}, "classes=1: must be a whole number, at least 2"),

@@ -71,10 +71,11 @@ def test_a_summary_is_plain():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: counted(0), r"params=0: must be at least 1 and finite\. Such as 124e6"),
+        (lambda: counted(0), r"params=0: must be at least 1 and at most 1e\+18\. Such as 124e6"),
         (lambda: counted(-5), "params=-5: must be at least 1"),
         (lambda: counted(1.5), r"params=1\.5: must be a whole number"),
         (lambda: counted(math.inf), "params=inf"),
+        (lambda: counted(1e308), "params=1e\\+308: must be at least 1 and at most"),
         (lambda: Plan(bits=4), "bits=4: must be 8, 16 or 32. Leave it out for 32."),
         (lambda: Plan(bits=8, optimizer="muon"), "bits=8 for 'muon': its class keeps state in float32 and weights as they are. Give anot"),
         (lambda: Plan("soap", "mixed"), "weights='master' for 'soap': .* Give another optimizer, or give weights='plain'"),
@@ -88,7 +89,18 @@ def test_a_summary_is_plain():
         (lambda: Plan(shards=0, zero=1), "shards=0: must be a whole number, at least 1"),
     ],
     ids=[
-        *("no-params", "negative", "fraction", "infinite", "four-bits", "bits-of-muon", "master-of-soap", "kahan-in-fp32", "stage-4"),
+        *(
+            "no-params",
+            "negative",
+            "fraction",
+            "infinite",
+            "beyond-all",
+            "four-bits",
+            "bits-of-muon",
+            "master-of-soap",
+            "kahan-in-fp32",
+            "stage-4",
+        ),
         *("one-shard", "no-stage", "no-shards"),
     ],
 )

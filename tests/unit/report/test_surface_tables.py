@@ -39,7 +39,7 @@ def test_noise_and_seeds_are_told():
 
 def test_rates_at_an_end_of_the_grid_are_told():
     found = race("bowl", ["sgd", "momentum"], lr=(1e-5, 1e-4), steps=5)
-    assert "The rate of sgd and momentum are each at an end of the grid: a better one may lie beyond it." in notes(found)
+    assert "The rates of sgd and momentum are at an end of the grid: a better one may lie beyond it." in notes(found)
 
 
 def test_who_is_left_out_is_told():
@@ -51,3 +51,8 @@ def test_steps_in_few_words():
     assert steps_words(few().path("sgd")).startswith("diverged at step ")
     assert steps_words(few().path("adam")).endswith(" steps")
     assert steps_words(many().path("adagrad")) == "not reached"
+
+
+def test_nothing_is_not_reached_where_no_minimum_is_known():
+    path = endless().path("adam")
+    assert steps_words(path) == f"height {path.final_height:.3g} at the end"

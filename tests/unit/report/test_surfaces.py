@@ -51,7 +51,18 @@ def test_several_seeds_are_all_drawn_and_named_once():
 
 
 def test_without_a_minimum():
-    assert "lowest height seen" in surface_figure(endless()).axes[1].get_title(loc="left")
+    figure = surface_figure(endless())
+    assert "lowest height seen" in figure.axes[1].get_title(loc="left")
+    words = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert "at the end" in words[1]
+    assert not any("not reached" in word for word in words)
+
+
+def test_many_without_a_minimum_are_in_the_order_of_their_heights():
+    found = race("x + 0*y", {f"sgd#{number}": {"lr": 1e-3 * number} for number in range(1, 10)}, steps=2, start=(0.0, 0.0))
+    figure = surface_figure(found)
+    assert "the lowest at the end first" in figure.get_suptitle()
+    assert figure.axes[0].get_title(loc="left").startswith("sgd#9\n")
 
 
 @pytest.mark.parametrize("suffix", ["png", "svg"])
@@ -64,6 +75,9 @@ def test_files(tmp_path, suffix, theme):
 def test_a_race_in_which_all_are_lost_is_no_blank_picture():
     figure = surface_figure(race("bowl", ["sgd", "momentum"], lr=50.0, steps=20))
     assert sum("diverged at step" in text.get_text() for text in figure.axes[0].texts) == 2
+    crosses = [line for line in figure.axes[1].lines if line.get_marker() == "x"]
+    assert len(crosses) == 2
+    assert not any(line.get_clip_on() for line in crosses)
 
 
 def test_another_ending_is_refused(tmp_path):

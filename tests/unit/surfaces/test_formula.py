@@ -91,7 +91,7 @@ def test_an_unknown_name_lists_what_is_allowed():
         Formula("x + z")
 
 
-@pytest.mark.parametrize(("text", "words"), [("sin(x, y)", "2 arguments: must have 1"), ("max(x)", "1 arguments: must have 2")])
+@pytest.mark.parametrize(("text", "words"), [("sin(x, y)", "2 arguments: must have 1"), ("max(x)", "1 argument: must have 2")])
 def test_a_wrong_number_of_arguments(text, words):
     with pytest.raises(InputError, match=words):
         Formula(text)

@@ -138,3 +138,15 @@ def test_a_surface_refuses_what_cannot_be_drawn(change):
 def test_registry_names_are_what_they_make():
     assert [REGISTRY[name]().name for name in names()] == list(names())
     assert isinstance(create("bowl"), Surface)
+
+
+def test_heights_that_cannot_be_drawn_count_as_infinite():
+    surface = create("1e302*x**3 + y", start=(0.0, 0.0))
+    assert surface([[1.0, 0.0], [-1.0, 0.0], [0.0, 2.0]]).tolist() == [math.inf, -math.inf, 2.0]
+    with pytest.raises(InputError, match="no finite height at its start"):
+        create("1e308*sin(x)")
+
+
+def test_a_domain_wider_than_numbers_is_named_as_the_domain():
+    with pytest.raises(InputError, match=r"the domain of .* must ascend and be finite"):
+        create("x**2", domain=((-1e308, 1e308), (-1.0, 1.0)))

@@ -132,3 +132,9 @@ def test_bad_input(given, words):
 def test_an_unknown_optimiser_offers_the_nearest():
     with pytest.raises(UnknownNameError, match="did you mean 'adam"):
         race("bowl", ["adma"])
+
+
+@pytest.mark.parametrize("given", [["all", "adam"], ["sgd", "all"], ["all", "all"]])
+def test_all_stands_alone(given):
+    with pytest.raises(InputError, match=r"'all' stands for every name, and alone\. Leave the others out"):
+        race("bowl", given, lr=0.1, steps=1)
