@@ -23,7 +23,8 @@ def serving(folder: Path, **settings):
     """A running lab, as a `Client`; every process of it has ended afterwards."""
     listener = listen(0)
     address = Address(listener.getsockname()[1], "token-of-a-test")
-    lab = Lab(folder=folder, **settings)
+    # Machines under test are slow, and a refusal is to come as the answer.
+    lab = Lab(folder=folder, **{"answer_s": WAIT_S, **settings})
     config = uvicorn.Config(
         make_app(lab, door_of(address)), log_config=None, access_log=False, ws="none", timeout_graceful_shutdown=1, server_header=False
     )

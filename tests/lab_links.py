@@ -57,10 +57,10 @@ FACTS = {
 }
 
 
-async def ready(**given):
+async def ready(answer_s=60.0, **given):
     """A session with a race that is ready, and its link."""
     link = FakeLink()
-    session = Session("1", lambda: link)
+    session = Session("1", lambda: link, answer_s=answer_s)
     preparing = asyncio.create_task(session.prepare(make(**given)))
     await asyncio.sleep(0)
     revision = link.sent[-1].revision

@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+TRICKS = [b'{"steps": 5, "steps": 6}', '{"steps": 5}'.encode("utf-16")]
 CONTROL = "/api/sessions/1/control"
 
 
@@ -79,7 +80,7 @@ def test_only_json_is_read(lab, kind):
     assert posted(lab, content_type=kind)[0] == 415
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"[1]", b'"x"', b'{"lrs": NaN}', b"\xff\xfe", b"[" * 5000])
+@pytest.mark.parametrize("body", [b"", b"{", b"[1]", b'"x"', b'{"lrs": NaN}', b"\xff\xfe", b"[" * 5000, *TRICKS])
 def test_a_body_that_is_no_object_is_refused(lab, body):
     status, text, _ = posted(lab, body, path="/api/sessions")
     assert status in (400, 422)
@@ -112,3 +113,35 @@ def test_nothing_else_is_there(lab, path):
 def test_a_session_that_is_not_there_cannot_be_controlled(lab):
     refused = lab.post("/api/sessions/none/control", {"do": "play"})
     assert (refused.status_code, "there is no session" in refused.json()["error"]) == (404, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("lrs", 10**400), ("steps", 10**400), ("seed", -(10**400)), ("stop", {"target": 10**400})],
+    ids=["lrs", "steps", "seed", "stop"],
+)
+def test_numbers_beyond_every_float_are_refused_in_a_sentence(lab, name, value):
+    refused = lab.post("/api/sessions", {name: value})
+    assert (refused.status_code, "must be" in refused.json()["error"]) == (400, True)
+
+
+@pytest.mark.parametrize("text", [b"\\ud800", b"\xed\xa0\x80"], ids=["escaped", "raw"])
+def test_half_a_character_is_no_text(lab, text):
+    status, found, _ = posted(lab, b'{"name": "run.csv", "text": "' + text + b'"}', path="/api/doctor/curve")
+    assert (status, "cannot be read as JSON" in found) == (400, True)
+
+
+def test_a_place_of_any_length_in_what_a_job_said_is_no_defect(lab):
+    assert sent(lab, path="/api/jobs/none/events?since=" + "9" * 5000, **usual(lab))[0] == 404
+
+
+def test_a_sender_that_leaves_in_the_middle_leaves_no_trace(lab, caplog):
+    connection = http.client.HTTPConnection("127.0.0.1", lab.address.port, timeout=30)
+    connection.putrequest("POST", CONTROL, skip_host=True, skip_accept_encoding=True)
+    given = {"origin": f"http://127.0.0.1:{lab.address.port}", "content-type": "application/json", "content-length": "50"}
+    for name, value in (usual(lab) | given).items():
+        connection.putheader(name.replace("_", "-"), value)
+    connection.endheaders(b"{")
+    connection.close()
+    assert lab.get("/api/catalogue").status_code == 200
+    assert "Exception" not in caplog.text

@@ -59,7 +59,7 @@ def number(
     allowed = " and ".join(words)
     try:
         result = float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         raise InputError(f"{name}={value!r}{place}: must be a number{', ' + allowed if allowed else ''}.{ending}", given=value) from None
     if math.isnan(result) or any(bound is not None and not holds(result, bound) for bound, _, holds in bounds):
         raise InputError(f"{name}={value!r}{place}: must be {allowed or 'a number'}.{ending}", given=value)

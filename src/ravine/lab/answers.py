@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ExceptionHandler
 
@@ -55,11 +55,30 @@ async def body(request: Request) -> dict[str, Any]:
         Refusal: it is no JSON object.
     """
     try:
-        found = json.loads(await request.body(), parse_constant=_refuse_constant)
+        found = _read((await request.body()).decode())
+    except ClientDisconnect:
+        raise Refusal(400, "the body ended before its end: send it again.") from None
     except (ValueError, RecursionError):
-        raise Refusal(400, "the body cannot be read as JSON: send one object with double quotes and finite numbers.") from None
+        raise Refusal(
+            400, "the body cannot be read as JSON: send one object in UTF-8, with double quotes, finite numbers and every name once."
+        ) from None
     if not isinstance(found, dict):
         raise Refusal(422, f'the body is {type(found).__name__}: must be an object such as {{"do": "play"}}.')
+    return found
+
+
+def _read(text: str) -> Any:
+    found = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_each_once)
+    # Half of a pair of surrogates is no text, and would fail wherever it is written.
+    if "\\u" in text:
+        json.dumps(found, ensure_ascii=False).encode()
+    return found
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name stands there twice")
     return found
 
 

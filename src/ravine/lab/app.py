@@ -16,6 +16,7 @@ from ravine.lab.links import MEMORY_BYTES
 from ravine.lab.races import PATIENCE_S, Races
 from ravine.lab.security import Door, Guard
 from ravine.lab.shelf import Shelf
+from ravine.lab.wishes import ANSWER_S
 
 PARTS: tuple[Callable[[], list[Route]], ...] = (
     page.routes,
@@ -43,6 +44,7 @@ class Lab:
         races: sessions of the race page.
         memory_bytes: that a process which trains or computes may use.
         patience_s: seconds that a step of a race may take.
+        answer_s: seconds that an answer waits for what a process says of a setting.
     """
 
     files: tuple[Path, ...] = ()
@@ -50,6 +52,7 @@ class Lab:
     folder: Path = field(default_factory=Path.cwd)
     memory_bytes: int = MEMORY_BYTES
     patience_s: float = PATIENCE_S
+    answer_s: float = ANSWER_S
     calls: Calls = field(default_factory=Calls)
     jobs: Jobs = field(default_factory=Jobs)
     shelf: Shelf = field(init=False)
@@ -57,7 +60,8 @@ class Lab:
 
     def __post_init__(self) -> None:
         self.shelf = Shelf(self.files, self.folder)
-        self.races = Races(self.task, self.calls, memory_bytes=self.memory_bytes, patience_s=self.patience_s)
+        limits = {"patience_s": self.patience_s, "answer_s": self.answer_s}
+        self.races = Races(self.task, self.calls, memory_bytes=self.memory_bytes, **limits)
 
     def close(self) -> None:
         """End every process and every stream."""

@@ -1,6 +1,7 @@
 """The process that computes what pages show beside a race: one call after the other, by the name of a function."""
 
 import importlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any, ClassVar
@@ -17,11 +18,13 @@ class Call:
         number: of the call.
         function: "package.module:name".
         settings: its keyword arguments.
+        tells: whether it takes a `tell` besides, for how far it is in words.
     """
 
     number: int
     function: str
     settings: dict[str, Any]
+    tells: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,15 @@ class Here:
     """The process has started, and imported what takes long."""
 
     answers: ClassVar[int] = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a call is, in words."""
+
+    answers: ClassVar[int] = 0
+    number: int
+    words: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +73,17 @@ def main(connection: Connection, memory_bytes: int) -> None:
             call = connection.recv()
         except EOFError:
             return
-        connection.send(carry_out(call))
+        connection.send(carry_out(call, connection.send))
 
 
-def carry_out(call: Call) -> Result:
+def carry_out(call: Call, send: Callable[[Progress], object] = lambda progress: None) -> Result:
     """Call a function; whatever it raises becomes a result."""
+    told = {"tell": lambda words: send(Progress(call.number, words))} if call.tells else {}
     try:
         module, _, name = call.function.partition(":")
-        value = getattr(importlib.import_module(module), name)(**call.settings)
+        value = getattr(importlib.import_module(module), name)(**call.settings, **told)
     except RavineError as error:
         return Result(call.number, error=" ".join(error.problems) if isinstance(error, PlanError) else str(error))
-    except Exception as error:  # a user's model, or a defect: the process goes on either way
+    except BaseException as error:  # a user's model, which may call sys.exit(), or a defect: the process goes on either way
         return Result(call.number, defect=f"{type(error).__name__}: {error}")
     return Result(call.number, value)

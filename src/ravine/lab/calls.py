@@ -2,10 +2,11 @@
 
 import asyncio
 import itertools
+from collections.abc import Callable
 from typing import Any
 
 from ravine.base.errors import InputError, TaskError
-from ravine.lab.call_worker import Call, Here, Result, main
+from ravine.lab.call_worker import Call, Here, Progress, Result, main
 from ravine.lab.links import MEMORY_BYTES, Link
 
 PATIENCE_S = 300.0
@@ -24,6 +25,7 @@ class Calls:
         self._memory_bytes, self._patience_s = memory_bytes, patience_s
         self._numbers = itertools.count()
         self._waiting: dict[int, asyncio.Future[Any]] = {}
+        self._told: dict[int, Callable[[str], None]] = {}
         self._link: Link | None = None
         self._turn = asyncio.Lock()
 
@@ -32,12 +34,13 @@ class Calls:
         """Of the process; None while there is none."""
         return None if self._link is None else self._link.pid
 
-    async def call(self, function: str, settings: dict[str, Any]) -> Any:
+    async def call(self, function: str, settings: dict[str, Any], tell: Callable[[str], None] | None = None) -> Any:
         """What a function returns, called in the process.
 
         Args:
             function: "package.module:name", written by the server's own code and never by a page.
             settings: its keyword arguments; they and what it returns cross a pipe.
+            tell: told in words how far it is, by functions that take a `tell`.
 
         Raises:
             InputError: what the function had to say of the settings.
@@ -48,14 +51,20 @@ class Calls:
             link = self._started()
             number, future = next(self._numbers), asyncio.get_running_loop().create_future()
             self._waiting[number] = future
-            link.send(Call(number, function, settings))
+            if tell is not None:
+                self._told[number] = tell
+            link.send(Call(number, function, settings, tells=tell is not None))
             try:
                 return await asyncio.wait_for(asyncio.shield(future), self._patience_s)
+            except asyncio.CancelledError:
+                self._give_up(link)
+                raise
             except TimeoutError:
-                link.kill()
+                self._give_up(link)
                 raise TaskError(f"it took more than {self._patience_s:g} s and was stopped: ask for fewer steps or less width.") from None
             finally:
                 self._waiting.pop(number, None)
+                self._told.pop(number, None)
 
     def close(self) -> None:
         """End the process."""
@@ -68,8 +77,18 @@ class Calls:
             self._link = Link(main, "ravine-lab-figures", receive=self._take, lost=self._lose, memory_bytes=self._memory_bytes)
         return self._link
 
-    def _take(self, message: Here | Result) -> None:
+    def _give_up(self, link: Link) -> None:
+        """End a process whose answer nobody waits for; the next call has another one at once, and never one that is dying."""
+        link.kill()
+        if self._link is link:
+            self._link, link.lost = None, _nothing
+
+    def _take(self, message: Here | Progress | Result) -> None:
         if isinstance(message, Here):
+            return
+        if isinstance(message, Progress):
+            if message.number in self._told:
+                self._told[message.number](message.words)
             return
         future = self._waiting.get(message.number)
         if future is None or future.done():
@@ -86,3 +105,7 @@ class Calls:
         for future in self._waiting.values():
             if not future.done():
                 future.set_exception(TaskError("the process that computed it ended, perhaps for want of memory: ask again, or for less."))
+
+
+def _nothing() -> None:
+    pass

@@ -1,10 +1,12 @@
-"""What a process of the lab's may do: it ends with the server, ignores Ctrl-C, and does not eat the machine's memory."""
+"""What a process of the lab's may do: it ends with the server, ignores Ctrl-C, prints to stderr, and does not eat the machine's memory."""
 
 import contextlib
 import os
 import signal
 
 from ravine.base._parent import end_with_parent
+
+STDOUT, STDERR = 1, 2
 
 
 def confine(memory_bytes: int) -> None:
@@ -16,6 +18,8 @@ def confine(memory_bytes: int) -> None:
     end_with_parent()
     # Ctrl-C goes to every process of the terminal; the server ends this one.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # What a training prints is a message for the terminal: whoever reads the lab's own output may read no more than the address of it.
+    os.dup2(STDERR, STDOUT)
     limit_memory(memory_bytes)
 
 

@@ -1,8 +1,6 @@
 """The process of one long job, the doctor's or a lesson's: it tells what it does as it goes, and its result at the end."""
 
-import contextlib
 import importlib
-import sys
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
@@ -46,10 +44,7 @@ def main(connection: Connection, memory_bytes: int) -> None:
 
     torch.set_num_threads(1)
     limit_memory(memory_bytes)
-    # What a training prints is a message for the terminal.
-    with contextlib.redirect_stdout(sys.stderr):
-        told = carry_out(job, connection)
-    connection.send(told)
+    connection.send(carry_out(job, connection))
 
 
 def carry_out(job: Job, connection: Connection) -> Told:
@@ -60,5 +55,5 @@ def carry_out(job: Job, connection: Connection) -> Told:
         return Told("result", function(lambda words: connection.send(Told("doing", words)), **job.settings))
     except RavineError as error:
         return Told("error", " ".join(error.problems) if isinstance(error, PlanError) else str(error))
-    except Exception as error:  # a user's model, or a defect: the page says so either way
+    except BaseException as error:  # a user's model, which may call sys.exit(), or a defect: the page says so either way
         return Told("error", f"it raised {type(error).__name__}: {error}")

@@ -19,6 +19,9 @@ MOST_KEPT = 20
 QUIET_S = 15.0
 """Seconds after which a stream says that it is still there."""
 
+LONGEST = 10
+"""Digits of a place in what a job has said."""
+
 ENDS = ("result", "error")
 Finish = Callable[[Any], None]
 
@@ -139,7 +142,7 @@ def _found(request: Request) -> Running:
 
 async def _events(request: Request) -> Response:
     since = request.headers.get("last-event-id") or request.query_params.get("since", "0")
-    place = int(since) if since.isascii() and since.isdigit() else 0
+    place = int(since) if since.isascii() and since.isdigit() and len(since) < LONGEST else 0
     return StreamingResponse(stream(_found(request), place), media_type="text/event-stream")
 
 

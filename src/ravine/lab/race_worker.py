@@ -20,7 +20,7 @@ class Make:
     Attributes:
         revision: of the session.
         setting: checked; its rates are in `rates`.
-        rates: optimiser -> peak rate.
+        rates: optimiser -> peak rate; empty while they are to be found, and then nothing is prepared.
         own: the user's task as given on the command line.
         points: of a curve that was sent.
     """
@@ -62,6 +62,14 @@ class Made:
     """A race is possible; it is being prepared."""
 
     answers: ClassVar[int] = 0
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Possible:
+    """A race is possible; its rates are to be found first."""
+
+    answers: ClassVar[int] = 1
     revision: int
 
 
@@ -155,9 +163,12 @@ def main(connection: Connection, memory_bytes: int) -> None:
 def _make(connection: Connection, workshop: "Workshop", message: Make) -> None:
     try:
         subject = workshop.subject(message)
+        if not message.rates:
+            connection.send(Possible(message.revision))
+            return
         connection.send(Made(message.revision))
         facts = workshop.prepare(message, subject)
-    except Exception as error:  # whatever a user's code raises
+    except BaseException as error:  # whatever a user's code raises, sys.exit() included
         connection.send(Refused(message.revision, in_words(error)))
     else:
         connection.send(Ready(message.revision, facts))
@@ -166,7 +177,7 @@ def _make(connection: Connection, workshop: "Workshop", message: Make) -> None:
 def _advance(workshop: "Workshop", message: Advance) -> Taken | Failed:
     try:
         return workshop.advance(message)
-    except Exception as error:  # the same
+    except BaseException as error:  # the same
         workshop.drop()
         return Failed(message.revision, in_words(error))
 
@@ -174,11 +185,11 @@ def _advance(workshop: "Workshop", message: Advance) -> Taken | Failed:
 def _ask(workshop: "Workshop", message: Ask) -> Answered:
     try:
         return Answered(message.number, getattr(workshop, message.what)(**message.settings))
-    except Exception as error:  # the same
+    except BaseException as error:  # the same
         return Answered(message.number, error=in_words(error))
 
 
-def in_words(error: Exception) -> str:
+def in_words(error: BaseException) -> str:
     """An error as a sentence for the page."""
     if isinstance(error, PlanError):
         return " ".join(error.problems)

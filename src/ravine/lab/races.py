@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import itertools
-import json
 import secrets
 from collections.abc import Mapping
 from typing import Any, cast
@@ -14,8 +13,10 @@ from ravine.lab.calls import Calls
 from ravine.lab.links import MEMORY_BYTES, Link
 from ravine.lab.protocol import Diverged, Landmarks, Setting, Tuning
 from ravine.lab.race_worker import Make, main
-from ravine.lab.sessions import Session
+from ravine.lab.sessions import FINDING, Session
 from ravine.lab.settings import SWEPT_STEPS, read_setting, sweep_in_words
+from ravine.lab.sweeping import Sweeps
+from ravine.lab.wishes import ANSWER_S
 from ravine.rules import registry
 
 MOST_SESSIONS = 4
@@ -28,7 +29,6 @@ PATIENCE_S, PREPARING_S = 60.0, 600.0
 WATCH_S = 0.5
 WITHOUT_CAUSE = "Lower its rate, warm up, or clip gradients."
 """What is said of a lane's end that could not be looked into."""
-MOST_SWEEPS = 200
 
 
 class Races:
@@ -41,11 +41,13 @@ class Races:
         patience_s: seconds that a step may take.
     """
 
-    def __init__(self, own: str | None, calls: Calls, *, memory_bytes: int = MEMORY_BYTES, patience_s: float = PATIENCE_S) -> None:
+    def __init__(
+        self, own: str | None, calls: Calls, *, memory_bytes: int = MEMORY_BYTES, patience_s: float = PATIENCE_S, answer_s: float = ANSWER_S
+    ) -> None:
         self._own, self._calls, self._memory_bytes, self._patience_s = own, calls, memory_bytes, patience_s
         self.sessions: dict[str, Session] = {}
         self.curves: dict[str, tuple[tuple[float, float], ...]] = {}
-        self._sweeps: dict[str, dict[str, Any]] = {}
+        self._answer_s, self._sweeps = answer_s, Sweeps(calls)
         self._numbers = itertools.count(1)
         self._spare: Link | None = None
         self._watch: asyncio.Task[None] | None = None
@@ -100,7 +102,7 @@ class Races:
         """
         setting = self.read(given)
         self._make_room()
-        session = Session(f"{next(self._numbers)}", self._start, self._find_out)
+        session = Session(f"{next(self._numbers)}", self._start, self._find_out, self._find_rates, self._answer_s)
         self.sessions[session.name] = session
         try:
             await self.prepare(session, setting)
@@ -110,9 +112,11 @@ class Races:
         return session
 
     async def prepare(self, session: Session, setting: Setting) -> None:
-        """Prepare a race in a session; rates are found first, where they are to be."""
-        found = await self._rates(setting)
-        await session.prepare(Make(0, dict(setting), found, self._own, self._points(setting)))
+        """Prepare a race in a session; rates are found first, where they are to be and are not known."""
+        points, before = self._points(setting), session.make
+        if not points and before is not None and before.setting["task_options"] == setting["task_options"]:
+            points = before.points
+        await session.prepare(Make(0, dict(setting), self._rates(setting), self._own, points))
 
     def end(self, session: Session) -> None:
         """End a session; its process serves the next one where it can."""
@@ -129,10 +133,8 @@ class Races:
     async def landmarks(self, setting: Setting) -> Landmarks:
         """Rates worth marking for every optimiser of a setting."""
         names = setting["optimizers"]
-        await self._sweep(setting, names)
         found = {}
-        for name in names:
-            swept = self._sweeps[self._key(setting, name)]
+        for name, swept in (await self._sweeps.find(setting, names, self._given(setting))).items():
             default = registry.get(name).defaults["lr"]
             found[name] = Tuning(
                 default=default,
@@ -146,47 +148,40 @@ class Races:
 
     def _find_out(self, session: Session, ended: Diverged) -> None:
         """Have a lane's end looked into, beside the race."""
-        task = asyncio.get_running_loop().create_task(self._diagnose(session, ended))
+        assert session.make is not None, "a lane that diverged is one of a race"
+        task = asyncio.get_running_loop().create_task(self._diagnose(session, session.make, ended))
         self._looking.add(task)
         task.add_done_callback(self._looking.discard)
 
-    async def _diagnose(self, session: Session, ended: Diverged) -> None:
-        make = session.make
-        assert make is not None, "a lane that diverged is one of a race"
+    async def _diagnose(self, session: Session, make: Make, ended: Diverged) -> None:
         setting, name = cast(Setting, make.setting), list(make.rates)[ended["lane"]]
         remedy = WITHOUT_CAUSE
         with contextlib.suppress(RavineError):
-            await self._sweep(setting, [name])
-            ran = {name: self._sweeps[self._key(setting, name)]["ran"]}
+            swept = await self._sweeps.find(setting, [name], {"own": make.own, "points": make.points})
+            ran = {name: swept[name]["ran"]}
             given = {"setting": make.setting, "rates": make.rates, "own": make.own, "points": make.points, "ran": ran}
             found = {"lane": ended["lane"], "ended": (ended["step"], ended["reason"])}
             remedy = await self._calls.call("ravine.lab.diagnosing:diagnose", {**given, **found})
         session.tell_end(cast(Diverged, {**ended, "remedy": remedy}))
 
-    async def _rates(self, setting: Setting) -> dict[str, float]:
+    def _rates(self, setting: Setting) -> dict[str, float]:
+        """Rates as far as they are known; none where they are to be found."""
         lrs, names = setting["lrs"], setting["optimizers"]
         if isinstance(lrs, dict):
             return {name: float(lrs[name]) for name in names}
         if not isinstance(lrs, str):
             return dict.fromkeys(names, float(lrs))
-        await self._sweep(setting, names)
-        best = {name: self._sweeps[self._key(setting, name)]["tuned"] for name in names}
-        return {name: registry.get(name).defaults["lr"] if rate is None else rate for name, rate in best.items()}
+        return _best(self._sweeps.known(setting, names) or {})
 
-    async def _sweep(self, setting: Setting, names: list[str]) -> None:
-        missing = [name for name in names if self._key(setting, name) not in self._sweeps]
-        if not missing:
-            return
-        given = {"setting": dict(setting), "names": missing, "own": self._own, "points": self._points(setting)}
-        found = await self._calls.call("ravine.lab.sweeps:sweep", given)
-        while len(self._sweeps) > MOST_SWEEPS:
-            del self._sweeps[next(iter(self._sweeps))]
-        self._sweeps |= {self._key(setting, name): swept for name, swept in found.items()}
+    async def _find_rates(self, session: Session, make: Make) -> dict[str, float]:
+        setting = cast(Setting, make.setting)
+        given = {"own": make.own, "points": make.points}
+        return _best(
+            await self._sweeps.find(setting, setting["optimizers"], given, lambda words: session.tell_progress(f"{FINDING}: {words}"))
+        )
 
-    def _key(self, setting: Setting, name: str) -> str:
-        """Everything that decides a sweep."""
-        parts = [setting[part] for part in ("task", "task_options", "width", "batch_size", "schedule", "seed")]
-        return json.dumps([name, min(setting["steps"], SWEPT_STEPS), *parts], sort_keys=True)
+    def _given(self, setting: Setting) -> dict[str, Any]:
+        return {"own": self._own, "points": self._points(setting)}
 
     def _points(self, setting: Setting) -> tuple[tuple[float, float], ...]:
         return self.curves.get(setting["task_options"].get("curve", ""), ())
@@ -216,6 +211,11 @@ class Races:
             for session in list(self.sessions.values()):
                 with contextlib.suppress(RavineError):
                     session.look_after(self._patience_s, PREPARING_S)
+
+
+def _best(swept: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
+    """The best rate of each, or its default where every rate diverged."""
+    return {name: registry.get(name).defaults["lr"] if one["tuned"] is None else one["tuned"] for name, one in swept.items()}
 
 
 def _ignore(message: object) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 
@@ -57,8 +58,8 @@ def run(listener: socket.socket, files: tuple[Path, ...], task: str | None, anno
     address = Address(listener.getsockname()[1], new_token())
     lab = Lab(files=files, task=task)
     app = make_app(lab, door_of(address))
-    config = uvicorn.Config(
-        app, log_config=None, access_log=False, server_header=False, date_header=False, ws="none", timeout_graceful_shutdown=GRACE_S
-    )
+    quiet: dict[str, Any] = {"log_config": None, "access_log": False, "server_header": False, "date_header": False}
+    # Nobody stands between a page and the server: what a request says of that is not believed.
+    config = uvicorn.Config(app, **quiet, proxy_headers=False, ws="none", timeout_graceful_shutdown=GRACE_S)
     server = Server(config, lambda: announce(address), lab.close)
     asyncio.run(server.serve(sockets=[listener]))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 TOKEN_HEADER = "x-ravine-token"
+HTTP_PORT = 80
 MOST_BODY = 64_000
 """Bytes of a body: settings and a formula are far below."""
 
@@ -65,7 +66,9 @@ class Door:
     @property
     def hosts(self) -> tuple[str, ...]:
         """Names under which the server may be asked: any other is a page elsewhere whose name was bent to this address."""
-        return tuple(f"{name}:{self.port}" for name in ("127.0.0.1", "localhost", "[::1]"))
+        names = ("127.0.0.1", "localhost", "[::1]")
+        # Browsers leave out the port of HTTP itself.
+        return tuple(f"{name}:{self.port}" for name in names) + (names if self.port == HTTP_PORT else ())
 
     def check(self, scope: Scope) -> None:
         """Raise `Refusal` unless the request may pass."""

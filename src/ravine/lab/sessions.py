@@ -2,23 +2,26 @@
 
 import asyncio
 import itertools
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any, cast
 
-from ravine.base.errors import InputError, TaskError
+from ravine.base.errors import InputError, RavineError, TaskError
 from ravine.lab.answers import Busy
 from ravine.lab.history import History, numbers
 from ravine.lab.links import Link
 from ravine.lab.pace import Pace
 from ravine.lab.protocol import Diverged, End, Evaluation, Failure, Setting, State, Status
-from ravine.lab.race_worker import Advance, Answered, Ask, Failed, Made, Make, Ready, Refused, Taken
+from ravine.lab.race_worker import Advance, Answered, Ask, Failed, Made, Make, Possible, Ready, Refused, Taken
+from ravine.lab.wishes import ANSWER_S, Wish, Wishes
 
 TICK_S = 1 / 60
 """Seconds between looks at what is owed to a speed."""
 
 KILLED = "the process that trained ended by itself or was killed, perhaps for want of memory"
 
+BUILDING = "identical copies of the network are being made"
+FINDING = "each optimiser's best rate is being looked for"
 
 AT_FIRST = "Lower its rate, warm up, or clip gradients. The cause is being looked for."
 """What is said of a lane's end before it was looked into."""
@@ -28,6 +31,11 @@ def _nothing(session: "Session", ended: Diverged) -> None:
     del session, ended
 
 
+async def _no_rates(session: "Session", make: Make) -> dict[str, float]:
+    del session
+    return make.rates
+
+
 class Session:
     """One race of the page; everything in it happens on the event loop's thread.
 
@@ -35,10 +43,19 @@ class Session:
         name: of the session.
         start: starts a process, or hands over a warm one.
         diverged: told of every lane's end, to find out why.
+        find_rates: finds the rates of a race whose rates are open; it may `tell_progress`.
+        answer_s: seconds that `prepare` waits for the process.
     """
 
-    def __init__(self, name: str, start: Callable[[], Link], diverged: Callable[["Session", Diverged], None] = _nothing) -> None:
-        self.name, self._start, self._diverged = name, start, diverged
+    def __init__(
+        self,
+        name: str,
+        start: Callable[[], Link],
+        diverged: Callable[["Session", Diverged], None] = _nothing,
+        find_rates: Callable[["Session", Make], Awaitable[dict[str, float]]] = _no_rates,
+        answer_s: float = ANSWER_S,
+    ) -> None:
+        self.name, self._start, self._diverged, self._find_rates = name, start, diverged, find_rates
         self.revision, self.edition, self.message, self.facts = 0, 0, "", dict[str, Any]()
         self.state: State = "preparing"
         self.make: Make | None = None
@@ -46,8 +63,8 @@ class Session:
         self.watchers, self.is_ended = 0, False
         self._news, self._numbers = asyncio.Event(), itertools.count()
         self._link: Link | None = None
-        self._wanted: Make | None = None
-        self._making: asyncio.Future[None] | None = None
+        self._wishes = Wishes(self._ask_for, answer_s)
+        self._finding: asyncio.Task[None] | None = None
         self._answers: dict[int, asyncio.Future[Any]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._reason = ""
@@ -63,23 +80,22 @@ class Session:
         return None if self._link is None else self._link.pid
 
     async def prepare(self, make: Make) -> None:
-        """Prepare another race; the one before stays where it is not possible.
+        """Prepare another race; the one before stays where it is not possible, and of several that are wanted the last one is prepared.
+
+        Returns when the process has said that it is possible, or after a while: what it says later is told to the tabs.
 
         Args:
-            make: of the next revision, whichever it says.
+            make: of the next revision, whichever it says; without rates, those are found first.
 
         Raises:
             InputError: it is not possible.
         """
-        if self._wanted is not None:
-            raise Busy("a race is being prepared already: wait for it.")
-        self._wanted = replace(make, revision=self.revision + 1)
-        self._making = asyncio.get_running_loop().create_future()
-        self._process().send(self._wanted)
-        try:
-            await self._making
-        finally:
-            self._making = None
+        await self._wishes.want(make)
+
+    def tell_progress(self, words: str) -> None:
+        """Say how far the preparation is."""
+        self.message = words
+        self._tell()
 
     def play(self) -> None:
         """Train on."""
@@ -117,9 +133,12 @@ class Session:
         is_idle = link is not None and link.waiting_since is None
         if link is not None and not is_idle:
             link.close()
-        for future in [*self._answers.values(), *([self._making] if self._making else [])]:
+        self._stop_finding()
+        gone = TaskError("the session was ended.")
+        self._wishes.give_up(gone)
+        for future in self._answers.values():
             if not future.done():
-                future.set_exception(TaskError("the session was ended."))
+                future.set_exception(gone)
         self.notify()
         return link if is_idle else None
 
@@ -129,7 +148,7 @@ class Session:
         Raises:
             InputError: what it had to say.
         """
-        if self._link is None or not self.facts:
+        if self._link is None or not self.facts or self.state == "failed":
             raise Busy("no race is prepared: reset it first.")
         number, future = next(self._numbers), asyncio.get_running_loop().create_future()
         self._answers[number] = future
@@ -174,15 +193,16 @@ class Session:
 
     def _take(self, message: Any) -> None:
         match message:
-            case Made() if self._wanted is not None:
-                self._commit(self._wanted)
+            case Made() | Possible() if wish := self._wishes.of(message.revision):
+                self._commit(wish)
             case Refused():
                 self._refuse(message)
             case Ready() if message.revision == self.revision:
                 self._ready(message.facts)
             case Taken() if message.revision == self.revision:
                 self._taken(message)
-            case Failed() if message.revision == self.revision:
+            # Steps that were asked for ahead fail as well, and not for the reason.
+            case Failed() if message.revision == self.revision and self.state != "failed":
                 self._fail(message.sentence, restarted=False)
             case Answered() if (future := self._answers.get(message.number)) and not future.done():
                 if message.error:
@@ -190,25 +210,73 @@ class Session:
                 else:
                     future.set_result(message.value)
 
-    def _commit(self, make: Make) -> None:
+    def _ask_for(self, make: Make) -> Make:
+        """Have the process look at a race that is wanted."""
+        make = replace(make, revision=self.revision + 1)
+        # Before the first race is possible there is none that a tab could be told of but this one.
+        self.make = self.make or make
+        self._process().send(make)
+        return make
+
+    def _go_on(self) -> None:
+        """Turn to what was wanted meanwhile; where that is nothing, find the rates of the race that is there if they are open."""
+        is_open = self.make is not None and not self.make.rates and self.state == "preparing"
+        if not self._wishes.go_on() and is_open and self._finding is None:
+            self._finding = asyncio.get_running_loop().create_task(self._find())
+
+    def _commit(self, wish: Wish) -> None:
         """A race is possible: it takes the place of the one before."""
-        self.make, self._wanted, self.revision = make, None, make.revision
+        make = wish.make
+        self._stop_finding()
+        self.make, self.revision = make, make.revision
         self.history, self.facts = History(), {}
-        self.state, self.message = "preparing", "the lanes are being built"
+        self.state, self.message = "preparing", BUILDING if make.rates else FINDING
         self.edition += 1
         self.pace.stop()
         self.pace.forget()
         self.pace.seconds = 0.0
-        if self._making is not None and not self._making.done():
-            self._making.set_result(None)
+        wish.hear()
         self.notify()
+        self._go_on()
+
+    async def _find(self) -> None:
+        """Find the rates of a race that is possible, then have its lanes built."""
+        make = self.make
+        assert make is not None, "rates are found for the race that is there"
+        try:
+            rates = await self._find_rates(self, make)
+        except RavineError as error:
+            self._finding = None
+            self._fail(str(error), restarted=False)
+            return
+        self._finding, self.make = None, replace(make, rates=rates)
+        self.tell_progress(BUILDING)
+        self._process().send(self.make)
+
+    def _stop_finding(self) -> None:
+        if self._finding is not None:
+            self._finding.cancel()
+            self._finding = None
 
     def _refuse(self, message: Refused) -> None:
-        self._wanted = None
-        if self._making is not None and not self._making.done():
-            self._making.set_exception(InputError(message.sentence))
-        else:
-            self._fail(message.sentence, restarted=False)
+        wish = self._wishes.of(message.revision)
+        if wish is None:
+            if message.revision == self.revision:
+                self._fail(message.sentence, restarted=False)
+            return
+        if not wish.hear(InputError(message.sentence)):
+            self._tell_late(message.sentence)
+        self._go_on()
+
+    def _tell_late(self, sentence: str) -> None:
+        """Tell the tabs that what was wanted is not possible, where whoever asked has been answered; the race before stays."""
+        if self.revision == 0:
+            self._fail(sentence, restarted=False)
+            return
+        self.history.said.append(Failure(kind="error", revision=self.revision, message=sentence, restarted=False))
+        # Their controls show what was wanted: the whole state sets them right.
+        self.edition += 1
+        self.notify()
 
     def _ready(self, facts: dict[str, Any]) -> None:
         self.facts, begun = facts, facts["begun"]
@@ -286,17 +354,19 @@ class Session:
     def _lose(self) -> None:
         """The process is gone: say so, and start another one where that may help."""
         self._link = None
+        self._stop_finding()
         reason, self._reason = self._reason, ""
-        was_preparing, self._wanted = self._wanted is not None or self.state == "preparing", None
+        wish = self._wishes.now
+        was_preparing = wish is not None or self.state == "preparing"
         for future in self._answers.values():
             if not future.done():
                 future.set_exception(TaskError(f"{reason or KILLED}."))
-        if self._making is not None and not self._making.done():
-            self._making.set_exception(TaskError(f"{reason or KILLED}: the race could not be prepared."))
+        is_heard = wish is not None and wish.hear(TaskError(f"{reason or KILLED}: the race could not be prepared."))
+        if is_heard and self.revision == 0:
+            self._wishes.go_on()
             return
         # A task that ends its process while it is prepared would do so again.
         restarts = not reason and not was_preparing and self.make is not None
         self._fail(f"{reason or KILLED}{'; it was started anew, from the first step' if restarts else ''}.", restarted=restarts)
-        if restarts and self.make is not None:
-            self._wanted = replace(self.make, revision=self.revision + 1)
-            self._process().send(self._wanted)
+        if not self._wishes.go_on() and restarts and self.make is not None:
+            self._wishes.want_again(self.make)

@@ -74,7 +74,9 @@ def new_events(session: Session, cursor: Cursor) -> Sequence[Event]:
     if (cursor.revision, cursor.edition) != (session.revision, session.edition):
         if cursor.revision != session.revision or cursor.steps > history.steps:
             cursor.steps = 0
-        cursor.revision, cursor.edition, cursor.said = session.revision, session.edition, len(history.said)
+        if cursor.revision != session.revision or cursor.edition < 0:
+            cursor.said = len(history.said)
+        cursor.revision, cursor.edition = session.revision, session.edition
         cursor.evaluated, cursor.looked = len(history.evaluations), -1 if history.last is None else history.last["step"]
         found.append(hello(session, cursor.steps))
     # Frames before words, so that a lane has its losses when its end is told.

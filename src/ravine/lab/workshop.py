@@ -42,7 +42,7 @@ class Workshop:
             self._subject, self._fleet = make_subject(setting, message.own, message.points), None
             self._key = key
         # What does not go together is told before the race that is there is given up.
-        plan_of(self._subject, message.rates, setting)
+        plan_of(self._subject, message.rates or dict.fromkeys(setting["optimizers"], 1.0), setting)
         return self._subject
 
     def prepare(self, message: Make, subject: Subject) -> dict[str, Any]:

@@ -18,6 +18,15 @@ def fails():
     raise ZeroDivisionError("nothing")
 
 
+def leaves():
+    raise SystemExit(3)
+
+
+def goes_on(tell):
+    tell("half of it")
+    return "all of it"
+
+
 def called(monkeypatch, name, **settings):
     import sys
 
@@ -37,4 +46,14 @@ def test_what_it_has_to_say(monkeypatch):
 
 def test_whatever_else_it_raises(monkeypatch):
     assert called(monkeypatch, "fails").defect == "ZeroDivisionError: nothing"
+    assert called(monkeypatch, "leaves").defect == "SystemExit: 3"
     assert called(monkeypatch, "missing").defect.startswith("AttributeError")
+
+
+def test_how_far_it_is(monkeypatch):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "called_module", sys.modules[__name__])
+    told = []
+    found = carry_out(Call(4, "called_module:goes_on", {}, tells=True), told.append)
+    assert (found.value, [(one.number, one.words) for one in told]) == ("all of it", [(4, "half of it")])

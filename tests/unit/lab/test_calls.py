@@ -5,7 +5,7 @@ import pytest
 from lab_links import FakeLink
 from ravine.base.errors import InputError, TaskError
 from ravine.lab import calls as calling
-from ravine.lab.call_worker import Call, Here, Result
+from ravine.lab.call_worker import Call, Here, Progress, Result
 from ravine.lab.calls import Calls
 
 
@@ -19,6 +19,11 @@ class Answering(FakeLink):
             "error": Result(message.number, error="no."),
             "defect": Result(message.number, defect="ValueError: x"),
         }
+        if message.function == "tells":
+            assert message.tells
+            for words in ("half", "all"):
+                asyncio.get_running_loop().call_soon(self.receive, Progress(message.number, words))
+            asyncio.get_running_loop().call_soon(self.receive, Result(message.number, 1))
         if message.function in results:
             asyncio.get_running_loop().call_soon(self.receive, results[message.function])
         elif message.function == "die":
@@ -26,6 +31,10 @@ class Answering(FakeLink):
 
     def kill(self):
         super().kill()
+        # A process is gone a moment after it was killed, not at once.
+        asyncio.get_running_loop().call_later(0.01, self.fade)
+
+    def fade(self):
         self.lost()
 
 
@@ -81,4 +90,26 @@ def test_a_call_that_takes_too_long_is_stopped(monkeypatch):
         assert await calls.call("value", {}) == {}
 
     links = run(monkeypatch, script, patience_s=0.05)
+    assert [link.is_killed for link in links] == [True, False]
+
+
+def test_what_a_function_tells_meanwhile(monkeypatch):
+    async def script(calls):
+        told = []
+        assert await calls.call("tells", {}, told.append) == 1
+        assert told == ["half", "all"]
+
+    run(monkeypatch, script)
+
+
+def test_a_call_that_nobody_waits_for_any_more_makes_room_for_the_next_one(monkeypatch):
+    async def script(calls):
+        given_up = asyncio.create_task(calls.call("hang", {}))
+        await asyncio.sleep(0)
+        given_up.cancel()
+        assert await calls.call("value", {}) == {}
+        await asyncio.sleep(0.03)
+        assert calls.pid == 1, "the end of the process that was killed is not taken for the end of the next one"
+
+    links = run(monkeypatch, script)
     assert [link.is_killed for link in links] == [True, False]

@@ -1,12 +1,10 @@
 """One job in its process: what it tells, what its result is, and how it fails."""
 
 import multiprocessing
-import sys
 
 import pytest
 
 from ravine.base.errors import InputError, PlanError
-from ravine.lab import job_worker
 from ravine.lab.job_worker import Job, Told, carry_out
 
 
@@ -46,17 +44,3 @@ def test_a_job_tells_what_it_does(pipe):
 )
 def test_what_a_job_raises_is_a_sentence(pipe, name, says):
     assert carry_out(Job(f"{__name__}:{name}", {}), pipe[1]) == Told("error", says)
-
-
-def test_what_a_job_prints_goes_to_the_terminal(pipe, monkeypatch, capsys):
-    monkeypatch.setattr(job_worker, "confine", lambda memory_bytes: None)
-    monkeypatch.setattr(job_worker, "limit_memory", lambda memory_bytes: None)
-    monkeypatch.setattr(job_worker, "carry_out", lambda job, connection: print("noise") or Told("result", 1))
-    monkeypatch.setattr("torch.set_num_threads", lambda number: None)
-    here, there = pipe
-    here.send(Job("x:y", {}))
-    job_worker.main(there, 0)
-    assert [here.recv(), here.recv()] == [Told("doing", "starting"), Told("result", 1)]
-    caught = capsys.readouterr()
-    assert (caught.out, caught.err) == ("", "noise\n")
-    assert sys.stdout is not sys.stderr

@@ -1,11 +1,13 @@
+import sys
 import threading
+from dataclasses import replace
 from multiprocessing import Pipe
 
 import pytest
 
 from ravine.base.errors import InputError, PlanError
 from ravine.lab import race_worker
-from ravine.lab.race_worker import Advance, Answered, Ask, Failed, Here, Made, Make, Ready, Refused, Taken, in_words, main
+from ravine.lab.race_worker import Advance, Answered, Ask, Failed, Here, Made, Make, Possible, Ready, Refused, Taken, in_words, main
 from ravine.lab.settings import PRESET
 
 
@@ -50,6 +52,20 @@ def test_what_is_not_possible_is_refused(pipe):
     assert "is not known" in refused.sentence
 
 
+def test_where_rates_are_to_be_found_only_whether_it_is_possible_is_told(pipe):
+    wanted = make(2)
+    (possible,) = answered(pipe, Make(2, wanted.setting, {}))
+    assert (possible, possible.answers) == (Possible(2), 1)
+    (refused,) = answered(pipe, replace(make(2, task_options={"target": "formula", "formula": "exit()"}), rates={}))
+    assert type(refused) is Refused
+
+
+def test_a_task_that_leaves_the_process_is_refused(pipe, monkeypatch):
+    monkeypatch.setattr("ravine.lab.workshop.Workshop.subject", lambda *given: sys.exit(3))
+    (refused,) = answered(pipe, make(2))
+    assert refused.sentence == "the training raised SystemExit: 3. Correct the task's file and reset."
+
+
 def test_what_raises_ends_the_race_and_not_the_process(pipe):
     answered(pipe, make(3), 2)
     (failed,) = answered(pipe, Advance(3, "many"))
@@ -68,6 +84,7 @@ def test_what_raises_ends_the_race_and_not_the_process(pipe):
         (RuntimeError("DefaultCPUAllocator: can't allocate memory"), "needs more memory"),
         (ValueError("first line\nsecond"), "the training raised ValueError: first line. Correct the task's file and reset."),
         (ValueError(), "no message"),
+        (SystemExit(3), "the training raised SystemExit: 3. Correct"),
     ],
 )
 def test_errors_in_words(error, words):

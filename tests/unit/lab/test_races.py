@@ -5,7 +5,7 @@ import pytest
 from lab_links import FACTS, FakeLink, taken
 from ravine.base.errors import InputError, TaskError
 from ravine.lab.answers import Busy, NotThere
-from ravine.lab.race_worker import Made, Make, Ready, Refused
+from ravine.lab.race_worker import Made, Make, Possible, Ready, Refused
 from ravine.lab.races import MOST_CURVES, MOST_SESSIONS, Races
 from ravine.lab.settings import PRESET
 
@@ -22,6 +22,9 @@ class Willing(FakeLink):
         if message.setting["width"] == 13:
             self.receive(Refused(message.revision, "no."))
             return
+        if not message.rates:
+            self.receive(Possible(message.revision))
+            return
         self.receive(Made(message.revision))
         self.receive(Ready(message.revision, {**FACTS, "begun": taken(message.revision, 0)}))
 
@@ -32,12 +35,14 @@ class Calls:
     def __init__(self):
         self.asked = []
 
-    async def call(self, function, settings):
+    async def call(self, function, settings, tell=None):
         if function.endswith(":diagnose"):
             if settings["rates"]["sgd"] == 9:
                 raise TaskError("it took too long.")
             return f"lane {settings['lane']}: {settings['ended']}, {settings['ran']}"
         self.asked.append(settings["names"])
+        if tell is not None:
+            tell("half of it")
         swept = {"tuned": 0.5, "diverges_above": None, "rates": [0.1, 0.5], "losses": [1.0, 0.5], "ran": [0.1, 0.5]}
         return {name: swept | ({"tuned": None} if name == "lion" else {}) for name in settings["names"]}
 
@@ -105,8 +110,15 @@ def test_rates_as_given_and_as_found():
         names = ["sgd", "lion"]
         assert (await all_of.create({"optimizers": names, "lrs": 0.2})).make.rates == {"sgd": 0.2, "lion": 0.2}
         assert (await all_of.create({"optimizers": names, "lrs": {"sgd": 1, "lion": 2}})).make.rates == {"sgd": 1.0, "lion": 2.0}
-        tuned = (await all_of.create({"optimizers": names, "lrs": "tuned"})).make
-        assert tuned.rates == {"sgd": 0.5, "lion": 1e-4}, "where every rate diverges there is nothing but the default"
+        session = await all_of.create({"optimizers": names, "lrs": "tuned"})
+        assert session.state == "preparing", "they are found after the answer"
+        while session.state != "paused":
+            await asyncio.sleep(0)
+        best = {"sgd": 0.5, "lion": 1e-4}
+        assert session.make.rates == best, "where every rate diverges there is nothing but the default"
+        said = [one["message"] for one in session.history.said]
+        assert said[0] == "each optimiser's best rate is being looked for: half of it"
+        assert (await all_of.create({"optimizers": names, "lrs": "tuned"})).make.rates == best, "what is known is known at once"
 
     run(script)
 

@@ -23,6 +23,7 @@ POST = {"method": "POST", "origin": "http://localhost:80", "content_type": "appl
 def test_what_the_page_asks_passes():
     DOOR.check(scope())
     DOOR.check(scope(path="/", x_ravine_token=""))
+    DOOR.check(scope(host="127.0.0.1"))
     DOOR.check(scope(**POST, content_length=str(MOST_BODY)))
     DOOR.check(scope(path="/api/s/events", query="since=1-2&token=token", x_ravine_token=""))
 

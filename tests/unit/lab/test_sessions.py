@@ -1,11 +1,12 @@
 import asyncio
+from dataclasses import replace
 
 import pytest
 
 from lab_links import FACTS, FakeLink, asked, make, ready, taken
 from ravine.base.errors import InputError, TaskError
 from ravine.lab.answers import Busy
-from ravine.lab.race_worker import Answered, Failed, Made, Ready, Refused
+from ravine.lab.race_worker import Answered, Failed, Made, Make, Possible, Ready, Refused
 from ravine.lab.sessions import Session
 
 
@@ -103,8 +104,6 @@ def test_a_refused_race_leaves_the_one_before():
         session, link = await ready()
         preparing = asyncio.create_task(session.prepare(make(seed=9)))
         await asyncio.sleep(0)
-        with pytest.raises(Busy, match="being prepared already"):
-            await session.prepare(make())
         link.receive(Refused(2, "no."))
         with pytest.raises(InputError, match=r"no\."):
             await preparing
@@ -126,6 +125,167 @@ def test_what_fails_after_that_is_told_on_the_page():
     run(script)
 
 
+def wanted(link):
+    """Races that the process was asked for, by revision and seed."""
+    return [(message.revision, message.setting["seed"]) for message in link.sent if isinstance(message, Make)]
+
+
+def test_of_settings_that_come_quickly_the_last_one_wins_and_none_is_refused():
+    async def script():
+        session, link = await ready()
+        preparing = [asyncio.create_task(session.prepare(make(seed=seed))) for seed in (8, 9, 10)]
+        await asyncio.sleep(0)
+        assert wanted(link)[1:] == [(2, 8)]
+        link.receive(Made(2))
+        assert wanted(link)[1:] == [(2, 8), (3, 10)], "the one between is never begun"
+        link.receive(Ready(2, {**FACTS, "begun": taken(2, 0, looks=[0])}))
+        link.receive(Made(3))
+        await asyncio.gather(*preparing)
+        assert (session.revision, session.setting["seed"]) == (3, 10)
+
+    run(script)
+
+
+def test_a_setting_that_is_refused_does_not_take_the_next_one_with_it():
+    async def script():
+        session, link = await ready()
+        preparing = [asyncio.create_task(session.prepare(make(seed=seed))) for seed in (8, 9)]
+        await asyncio.sleep(0)
+        link.receive(Refused(2, "no."))
+        link.receive(Made(2))
+        found = await asyncio.gather(*preparing, return_exceptions=True)
+        assert (str(found[0]), found[1]) == ("no.", None)
+        assert session.setting["seed"] == 9
+
+    run(script)
+
+
+def test_whoever_wants_a_race_is_answered_though_the_process_says_nothing():
+    async def script():
+        session, link = await ready(answer_s=0.01)
+        await session.prepare(make(seed=9))
+        assert (session.revision, session.state) == (1, "paused")
+        edition = session.edition
+        link.receive(Refused(2, "the file cannot be read."))
+        assert (session.state, session.setting["seed"], session.edition) == ("paused", 7, edition + 1)
+        assert session.history.said[-1]["message"] == "the file cannot be read."
+
+    run(script)
+
+
+def test_a_first_race_that_is_refused_late_is_told_to_the_tabs():
+    async def script():
+        link = FakeLink()
+        session = Session("1", lambda: link, answer_s=0.01)
+        await session.prepare(make(seed=9))
+        assert (session.state, session.setting["seed"]) == ("preparing", 9)
+        link.receive(Refused(1, "the file cannot be read."))
+        assert (session.state, session.message) == ("failed", "the file cannot be read.")
+
+    run(script)
+
+
+class Finder:
+    """Finds rates when it is told to."""
+
+    def __init__(self):
+        self.asked, self.given_up, self.may_end = [], [], asyncio.Event()
+
+    async def __call__(self, session, make):
+        self.asked.append(make.revision)
+        session.tell_progress("half of it")
+        try:
+            await self.may_end.wait()
+        except asyncio.CancelledError:
+            self.given_up.append(make.revision)
+            raise
+        if make.setting["seed"] == 13:
+            raise TaskError("it took too long.")
+        return {"sgd": 0.3, "adam": 0.4}
+
+
+async def open_session(**given):
+    """A session whose race is possible and whose rates are being found."""
+    finder, link = Finder(), FakeLink()
+    session = Session("1", lambda: link, find_rates=finder)
+    preparing = asyncio.create_task(session.prepare(replace(make(**given), rates={})))
+    await asyncio.sleep(0)
+    link.receive(Possible(1))
+    await preparing
+    await asyncio.sleep(0)
+    return session, link, finder
+
+
+def test_rates_are_found_while_the_page_goes_on_and_then_the_race_is_prepared():
+    async def script():
+        session, link, finder = await open_session()
+        assert (session.revision, session.state, session.message) == (1, "preparing", "half of it")
+        assert session.history.said[-1]["message"] == "half of it"
+        finder.may_end.set()
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert (link.sent[-1].revision, link.sent[-1].rates) == (1, {"sgd": 0.3, "adam": 0.4})
+        link.receive(Made(1))
+        link.receive(Ready(1, {**FACTS, "begun": taken(1, 0, looks=[0])}))
+        assert (session.state, session.make.rates["sgd"], session.message) == ("paused", 0.3, "")
+
+    run(script)
+
+
+def test_another_setting_ends_the_search_for_rates():
+    async def script():
+        session, link, finder = await open_session()
+        preparing = asyncio.create_task(session.prepare(make(seed=9)))
+        await asyncio.sleep(0)
+        link.receive(Made(2))
+        await preparing
+        await asyncio.sleep(0)
+        assert finder.given_up == [1]
+        assert session.make.rates == {"sgd": 0.1, "adam": 0.2}
+
+    run(script)
+
+
+def test_a_search_goes_on_where_what_was_wanted_instead_is_refused():
+    async def script():
+        session, link, finder = await open_session()
+        preparing = asyncio.create_task(session.prepare(make(seed=9)))
+        await asyncio.sleep(0)
+        link.receive(Refused(2, "no."))
+        with pytest.raises(InputError):
+            await preparing
+        assert (finder.asked, finder.given_up, session.state) == ([1], [], "preparing")
+        session.end()
+        await asyncio.sleep(0)
+        assert finder.given_up == [1]
+
+    run(script)
+
+
+def test_rates_that_cannot_be_found_are_told():
+    async def script():
+        session, _link, finder = await open_session(seed=13)
+        finder.may_end.set()
+        for _ in range(3):
+            await asyncio.sleep(0)
+        assert (session.state, session.message) == ("failed", "it took too long.")
+
+    run(script)
+
+
+def test_a_process_that_is_lost_while_another_race_is_wanted_leaves_none_that_seems_to_wait():
+    async def script():
+        session, link = await ready()
+        preparing = asyncio.create_task(session.prepare(make(seed=9)))
+        await asyncio.sleep(0)
+        link.lost()
+        with pytest.raises(TaskError, match="could not be prepared"):
+            await preparing
+        assert session.state == "failed", "there is no process that could go on"
+
+    run(script)
+
+
 def test_a_training_that_raised_has_ended():
     async def script():
         session, link = await ready()
@@ -133,6 +293,11 @@ def test_a_training_that_raised_has_ended():
         link.receive(Failed(1, "the training raised ValueError."))
         assert (session.state, session.pace.is_playing) == ("failed", False)
         assert session.history.said[-2]["restarted"] is False
+        said = len(session.history.said)
+        link.receive(Failed(1, "there is no race."))
+        assert (session.message, len(session.history.said)) == ("the training raised ValueError.", said), "what was asked for ahead"
+        with pytest.raises(Busy, match="reset it first"):
+            await session.ask("save", {})
 
     run(script)
 
@@ -147,8 +312,6 @@ def test_a_lost_process_is_started_anew():
         assert session.history.said[-2]["restarted"] is True
         assert other.sent[-1].revision == 2
         assert other.sent[-1].setting == session.setting
-        with pytest.raises(Busy, match="being prepared already"):
-            await session.prepare(make())
         other.lost()
         assert session.history.said[-2]["restarted"] is False, "it would only be lost again"
         assert len(other.sent) == 1

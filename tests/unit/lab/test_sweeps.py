@@ -7,8 +7,21 @@ SETTING = {**PRESET, "width": 4, "steps": 24, "task_options": {"target": "sine"}
 
 
 @pytest.fixture(scope="module")
-def found():
-    return sweep(SETTING, ["sgd", "adam"])
+def told():
+    return []
+
+
+@pytest.fixture(scope="module")
+def found(told):
+    return sweep(SETTING, ["sgd", "adam"], tell=told.append)
+
+
+def test_it_tells_how_far_it_is(found, told):
+    shares = [int(words.partition("%")[0]) for words in told]
+    assert shares == sorted(shares)
+    assert len(shares) > 2
+    assert shares[-1] > 90
+    assert told[-1].endswith("% of 24 short trainings")
 
 
 def test_every_rate_of_the_grid_has_an_outcome(found):

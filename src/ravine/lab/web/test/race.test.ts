@@ -89,6 +89,8 @@ const scene = (step: number, state: Scene["state"], lrs: Setting["lrs"] = 0.1): 
 test("one sentence says what to notice, and changes with the state", () => {
   assert.equal(caption(scene(0, "paused")), "Same network, same data, one rate of 0.1: three optimisers, as many fates? Press Play.");
   assert.match(caption(scene(0, "paused", "tuned")), /own tuned rate/);
+  assert.equal(caption(scene(0, "preparing")), "Making identical copies of the network.");
+  assert.equal(caption({ ...scene(0, "preparing"), message: "rates: 35% of 24 short trainings" }), "Rates: 35% of 24 short trainings.");
   assert.equal(caption(scene(10, "running")), "lion was first at the target, at step 10; 2 of 3 are there.");
   assert.equal(caption(scene(20, "done")), "adam reached 0.1 first, at step 10; sgd did not get there; lion diverged at step 15.");
   assert.match(summary(scene(20, "done")), /adam leads with 0.0500. lion diverged at 15./);

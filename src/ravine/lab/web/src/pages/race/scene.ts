@@ -43,6 +43,7 @@ export const scene = computed<Scene>(() => {
   const step = stepShown.value;
   return {
     state: viewed.value === null ? status.value.state : "paused",
+    message: status.value.message,
     step,
     steps: setting.value?.steps ?? 0,
     target: target.value,

@@ -45,6 +45,7 @@ export const snapshot = computed(() => (viewed.value === null ? latest.value : (
 let session = "";
 let unfollow: (() => void) | null = null;
 let timer = 0;
+let wishes = 0;
 
 /** Begin with the address's setting: the session of this tab if it is the same race, another's if the address joins one, else a new one. */
 export async function begin(): Promise<void> {
@@ -74,11 +75,14 @@ export async function apply(wanted: Partial<Setting>): Promise<void> {
   const before = setting.peek() as Setting;
   setting.value = { ...before, ...wanted };
   problem.value = "";
+  const wish = ++wishes;
   try {
     if (session) await send({ do: "settings", setting: setting.value });
     else await create();
     remember();
   } catch (error) {
+    // What was set since then is on its way, and is what the controls show.
+    if (wish !== wishes) return;
     // The controls show again what is running.
     setting.value = before;
     fail(error);

@@ -4,6 +4,8 @@ import type { Place } from "./ranking.ts";
 
 export interface Scene {
   state: State;
+  /** What the server says of the state. */
+  message?: string;
   step: number;
   steps: number;
   target: number;
@@ -14,7 +16,7 @@ export interface Scene {
 /** What to notice now, in one sentence. */
 export function caption(scene: Scene): string {
   const { state, step, steps, places } = scene;
-  if (state === "preparing") return "Making identical copies of the network.";
+  if (state === "preparing") return scene.message ? `${scene.message.charAt(0).toUpperCase()}${scene.message.slice(1)}.` : "Making identical copies of the network.";
   if (step === 0) return opening(scene);
   const broken = places.filter((place) => place.diverged !== null);
   const going = places.filter((place) => place.diverged === null);
