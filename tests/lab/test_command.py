@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import httpx
@@ -36,8 +37,12 @@ def is_running(pid):
         return False
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=["ctrl-c", "terminate", "kill"])
-def test_however_it_ends_no_process_stays(tmp_path, number):
+@pytest.mark.parametrize(
+    ("number", "times"),
+    [(signal.SIGINT, 1), (signal.SIGINT, 2), (signal.SIGTERM, 1), (signal.SIGKILL, 1)],
+    ids=["ctrl-c", "ctrl-c twice", "terminate", "kill"],
+)
+def test_however_it_ends_no_process_stays(tmp_path, number, times):
     command = [sys.executable, "-m", "ravine", "lab", "--no-open", "--port", "0"]
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
         line = server.stdout.readline()
@@ -45,7 +50,9 @@ def test_however_it_ends_no_process_stays(tmp_path, number):
         workers = wait_for(lambda: children(server.pid))
         headers = {"x-ravine-token": token}
         assert httpx.get(f"http://127.0.0.1:{port}/api/catalogue", headers=headers, timeout=60).status_code == 200
-        os.kill(server.pid, number)
+        for _ in range(times):
+            os.kill(server.pid, number)
+            time.sleep(0.03)
         rest, errors = server.communicate(timeout=60)
     assert server.returncode == {signal.SIGINT: 0, signal.SIGTERM: 0, signal.SIGKILL: -9}[number]
     assert (rest, errors) == ("" if number == signal.SIGKILL else "lab  ended\n", "")

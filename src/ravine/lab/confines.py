@@ -16,6 +16,9 @@ def confine(memory_bytes: int) -> None:
         memory_bytes: that it may use beyond what it uses now.
     """
     end_with_parent()
+    # What a user's code starts here is of this group, and ends with it.
+    with contextlib.suppress(AttributeError, OSError):
+        os.setpgid(0, 0)
     # Ctrl-C goes to every process of the terminal; the server ends this one.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     # What a training prints is a message for the terminal: whoever reads the lab's own output may read no more than the address of it.

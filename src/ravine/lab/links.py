@@ -3,10 +3,13 @@
 import asyncio
 import contextlib
 import multiprocessing
+import multiprocessing.connection
+import os
 import queue
+import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -75,7 +78,7 @@ class Link:
 
     def kill(self) -> None:
         """End the process at once; `lost` is called as if it had died by itself."""
-        self._process.kill()
+        self._end_with_children(signal.SIGKILL)
 
     def close(self) -> None:
         """End the process, if need be by force; `lost` is not called."""
@@ -83,11 +86,21 @@ class Link:
             return
         self._is_closing = True
         self._outbox.put(None)
-        self._process.terminate()
+        self._end_with_children(signal.SIGTERM)
         self._process.join(ENDING_S)
         if self._process.is_alive():
-            self._process.kill()
+            self._end_with_children(signal.SIGKILL)
             self._process.join()
+
+    def _end_with_children(self, number: signal.Signals) -> None:
+        """Send a signal to the process and to what a user's code started in it; before it is joined, while its number is its own."""
+        try:
+            os.killpg(self.pid, number)
+        except (AttributeError, OSError):  # no groups here, or it has not begun its own yet
+            if number == signal.SIGKILL:
+                self._process.kill()
+            else:
+                self._process.terminate()
 
     def _heard(self, message: Any) -> None:
         self._owed -= getattr(message, "answers", 1)
@@ -98,14 +111,17 @@ class Link:
     def _gone(self) -> None:
         if not self._is_closing:
             self._is_closing = True
+            self._end_with_children(signal.SIGTERM)
             self._process.join()
             self.lost()
 
     def _read(self) -> None:
         """In a thread of its own: what arrives goes to the event loop."""
-        with contextlib.suppress(RuntimeError):  # the loop has ended before the process
+        with contextlib.suppress(RuntimeError), _ending(self.pid) as ended:  # an error: the loop has ended before the process
             while True:
                 try:
+                    if self._connection not in multiprocessing.connection.wait([self._connection, *ended]):
+                        break
                     message = self._connection.recv()
                 except (EOFError, OSError):
                     break
@@ -123,3 +139,17 @@ class Link:
                 self._connection.send(message)
             except (OSError, ValueError):
                 return
+
+
+@contextlib.contextmanager
+def _ending(pid: int) -> Iterator[list[int]]:
+    """What becomes ready when a process ends; its pipe tells that too, but not while what it started holds the other end open."""
+    try:
+        found = [os.pidfd_open(pid)]
+    except (AttributeError, OSError):  # only Linux has it
+        found = []
+    try:
+        yield found
+    finally:
+        for one in found:
+            os.close(one)

@@ -367,6 +367,10 @@ class Session:
             return
         # A task that ends its process while it is prepared would do so again.
         restarts = not reason and not was_preparing and self.make is not None
-        self._fail(f"{reason or KILLED}{'; it was started anew, from the first step' if restarts else ''}.", restarted=restarts)
+        told = (
+            reason
+            or f"{KILLED}{'; it was started anew, from the first step' if restarts else '. Correct the model, or make it smaller, and reset'}"
+        )
+        self._fail(f"{told}.", restarted=restarts)
         if not self._wishes.go_on() and restarts and self.make is not None:
             self._wishes.want_again(self.make)

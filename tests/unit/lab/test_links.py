@@ -3,9 +3,11 @@
 import asyncio
 import os
 import time
+from pathlib import Path
 
 import pytest
 
+from ravine.lab.confines import confine
 from ravine.lab.links import Link
 
 
@@ -91,3 +93,40 @@ def test_closing_ends_the_process_and_is_no_loss():
     assert run(script)[1] == []
     with pytest.raises(ProcessLookupError):
         os.kill(pids[0], 0)
+
+
+def forks(connection, memory_bytes):
+    """Starts a process of its own, as a user's code may, and tells its number."""
+    confine(2**40)
+    child = os.fork()
+    if child == 0:
+        time.sleep(1000)
+        os._exit(0)
+    connection.send(child)
+    if connection.recv() == "die":
+        os._exit(3)
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are looked up in /proc")
+@pytest.mark.parametrize("end", ["close", "kill", "die"])
+def test_what_was_started_in_a_process_ends_with_it(end):
+    async def script():
+        heard, lost = [], []
+        link = Link(forks, "forks", receive=heard.append, lost=lambda: lost.append(True))
+        await until(lambda: heard)
+        if end == "die":
+            link.send(end)
+        else:
+            getattr(link, end)()
+        await until(lambda: end == "close" or lost)
+        link.close()
+        await until(lambda: not is_running(heard[0]))
+
+    asyncio.run(script())
+
+
+def is_running(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False

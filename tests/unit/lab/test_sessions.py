@@ -282,6 +282,7 @@ def test_a_process_that_is_lost_while_another_race_is_wanted_leaves_none_that_se
         with pytest.raises(TaskError, match="could not be prepared"):
             await preparing
         assert session.state == "failed", "there is no process that could go on"
+        assert session.message.endswith("Correct the model, or make it smaller, and reset.")
 
     run(script)
 
