@@ -201,6 +201,24 @@ def test_a_setting_that_is_refused_leaves_the_race_as_it_was(lab, race):
     assert lab.lab.races.sessions[race[0]].revision == revision
 
 
+def test_rates_are_tuned_after_the_answer_and_the_tabs_are_told_how_far_it_is(lab):
+    made = lab.post("/api/sessions", {"optimizers": ["sgd", "adam"], "lrs": "tuned", "steps": 24, "width": 4}).json()
+    assert made["state"] == "preparing"
+    messages, lanes = [], []
+    for kind, _, data in lab.events(made["session"]):
+        if kind in ("hello", "status"):
+            messages.append(data["message"])
+        if kind == "hello":
+            lanes = data["lanes"]
+        if kind in ("hello", "status") and data["state"] == "paused":
+            break
+    assert messages[0] == "each optimiser's best rate is being looked for"
+    assert any("of 24 short trainings" in words for words in messages)
+    tuned = lab.get(f"/api/sessions/{made['session']}/landmarks").json()["by_optimizer"]
+    assert {lane["optimizer"]: lane["lr"] for lane in lanes} == {name: found["tuned"] for name, found in tuned.items()}
+    lab.control(made["session"], "end")
+
+
 def test_points_of_ones_own_are_fitted(lab):
     text = "x,y\n" + "\n".join(f"{100 + x},{1000 * x * x}" for x in range(30))
     made = lab.post("/api/curves", {"csv": text}).json()

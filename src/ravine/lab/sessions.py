@@ -367,10 +367,8 @@ class Session:
             return
         # A task that ends its process while it is prepared would do so again.
         restarts = not reason and not was_preparing and self.make is not None
-        told = (
-            reason
-            or f"{KILLED}{'; it was started anew, from the first step' if restarts else '. Correct the model, or make it smaller, and reset'}"
-        )
+        what = "; it was started anew, from the first step" if restarts else ". Correct the model, or make it smaller, and reset"
+        told = reason or f"{KILLED}{what}"
         self._fail(f"{told}.", restarted=restarts)
         if not self._wishes.go_on() and restarts and self.make is not None:
             self._wishes.want_again(self.make)
