@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { apart } from "../src/pure/apart.ts";
 import { encodeFloats, floats } from "../src/pure/base64.ts";
+import { columned } from "../src/pure/columns.ts";
 import { moved } from "../src/pure/cursor.ts";
 import { listed, number, power, rate, whole } from "../src/pure/format.ts";
 import { formatRoute, parseRoute, takeToken } from "../src/pure/route.ts";
@@ -104,4 +105,40 @@ test("the keyboard walks through points and lines and passes over empty ones", (
 test("labels move apart, in their order, inside the bounds", () => {
   assert.deepEqual(apart([10, 11, 50], 15, 0, 100), [10, 25, 50]);
   assert.deepEqual(apart([98, 99], 15, 0, 100), [85, 100]);
+});
+
+// One pixel a column, pixels downwards: y of 0 lies at 100.
+const pixels = (columns: number, low: number, high: number) => ({
+  toX: (x: number) => ((x - low) * columns) / (high - low),
+  fromX: (pixel: number) => low + (pixel * (high - low)) / columns,
+  toY: (y: number) => 100 - 10 * y,
+});
+
+test("a spike of one step reaches its full height in its column, at any width and any zoom", () => {
+  for (const width of [1, 3, 50, 700])
+    for (const at of [1, 499, 500, 998]) {
+      const xs = Array.from({ length: 1000 }, (_, step) => step);
+      const values = xs.map((step) => (step === at ? 9 : 1));
+      for (const [from, to] of [[0, 999], [Math.max(0, at - 100), Math.min(999, at + 100)]] as const) {
+        const found = columned(xs, values, from, to, pixels(width, from, to));
+        const column = found.at.indexOf(Math.round(pixels(width, from, to).toX(at)));
+        assert.equal(found.top[column], 10, `${at} at ${width}`);
+        assert.equal(found.top.filter((top) => top === 10).length, 1);
+      }
+    }
+});
+
+test("columns hold all that a line does and no more", () => {
+  const xs = Array.from({ length: 5000 }, (_, step) => step);
+  const values = xs.map((step) => Math.sin(step * 12.9898));
+  const { at, top, bottom } = columned(xs, values, 0, 4999, pixels(100, 0, 4999));
+  assert.deepEqual(at, Array.from({ length: 101 }, (_, column) => column));
+  assert.equal(Math.min(...top), 90);
+  assert.equal(Math.max(...bottom), 110);
+});
+
+test("neighbouring columns meet halfway, and stay apart where there is no number", () => {
+  assert.deepEqual(columned([0, 1, 2], [0, 4, 4], 0, 2, pixels(2, 0, 2)), { at: [0, 1, 2], top: [80, 60, 60], bottom: [100, 80, 60], isApart: [false, false, false] });
+  assert.deepEqual(columned([0, 1, 2], [0, null, 4], 0, 2, pixels(1, 0, 2)), { at: [0, 1], top: [100, 60], bottom: [100, 60], isApart: [false, true] });
+  assert.deepEqual(columned([0, 1, 2], [0, undefined, 4], 0, 2, pixels(2, 0, 2)).isApart, [false, false]);
 });

@@ -2,6 +2,7 @@ import type uPlot from "uplot";
 import { color, theme } from "../app/theme.ts";
 import { rate } from "../pure/format.ts";
 import { logLabels, logSplits, majors } from "../pure/ticks.ts";
+import { pathsOf } from "./dense.ts";
 import type { Axis, ChartData, Line } from "./types.ts";
 
 /** What decides the shape of a plot; when it changes the plot is made anew, else it only gets new data. */
@@ -31,8 +32,9 @@ export function seriesOf(data: ChartData, now: () => ChartData): { series: uPlot
     const dash = line.style.dash.map((length) => length * 2);
     const raw = () => lineColor(own(), isSmooth || line.isFaint ? (lit() ? 0.38 : 0.12) : lit() ? 1 : 0.2);
     const base = { spanGaps: false, points: { show: false }, scale: "y" } as const;
-    series.push({ ...base, stroke: raw, width: isSmooth ? 1 : width, ...(isSmooth ? {} : { dash }) });
-    if (isSmooth) series.push({ ...base, stroke: () => lineColor(own(), lit() ? 1 : 0.2), width, dash });
+    const smooth = () => lineColor(own(), lit() ? 1 : 0.2);
+    series.push({ ...base, stroke: raw, paths: pathsOf(raw), width: isSmooth ? 1 : width, ...(isSmooth ? {} : { dash }) });
+    if (isSmooth) series.push({ ...base, stroke: smooth, paths: pathsOf(smooth), width, dash });
     if (line.band) {
       const clear = { ...base, stroke: "transparent", width: 0 };
       series.push(clear, clear);

@@ -5,6 +5,8 @@ type Values = (number | null)[];
 
 interface Kept {
   source: ArrayLike<number | null>;
+  steps: ArrayLike<number>;
+  x: number[];
   raw: Values;
   smoother: Smoother | null;
 }
@@ -14,32 +16,37 @@ export class Prepared {
   private kept = new Map<string, Kept>();
   private isLog = false;
   private beta = 0;
+  private isLogX = false;
 
   /** Columns: x, then for every line its raw values, its smoothed values if smoothing is on, and low and high of its band. */
   columns(data: ChartData): (ArrayLike<number | null> | number[])[] {
     const isLog = data.y.isLog ?? false;
     const beta = data.smoothing ?? 0;
-    if (isLog !== this.isLog || beta !== this.beta) this.kept.clear();
+    const isLogX = data.x.isLog ?? false;
+    if (isLog !== this.isLog || beta !== this.beta || isLogX !== this.isLogX) this.kept.clear();
     this.isLog = isLog;
     this.beta = beta;
-    const tables = data.lines.map((line) => this.table(line, data.x.isLog ?? false));
+    this.isLogX = isLogX;
+    const first = data.lines[0];
+    const isShared = data.lines.every((line) => line.x === first?.x);
+    const tables = data.lines.map((line) => this.table(line, !isShared || line === first));
     for (const key of this.kept.keys()) if (!data.lines.some((line) => line.key === key)) this.kept.delete(key);
-    const first = data.lines[0]?.x;
-    if (data.lines.every((line) => line.x === first)) {
-      const x = data.x.isLog ? positive(first ?? []) : Array.from(first ?? []);
-      return [x, ...tables.flatMap((table) => table.slice(1))];
-    }
-    return joined(tables);
+    return isShared ? [tables[0]?.[0] ?? [], ...tables.flatMap((table) => table.slice(1))] : joined(tables);
   }
 
-  private table(line: Line, isLogX: boolean): Values[] {
+  private table(line: Line, isWithX: boolean): Values[] {
     let kept = this.kept.get(line.key);
-    if (!kept || kept.source !== line.y || kept.raw.length > line.y.length) {
-      kept = { source: line.y, raw: [], smoother: this.beta > 0 ? new Smoother(this.beta, this.isLog) : null };
+    if (!kept || kept.source !== line.y || kept.steps !== line.x || kept.raw.length > line.y.length) {
+      kept = { source: line.y, steps: line.x, x: [], raw: [], smoother: this.beta > 0 ? new Smoother(this.beta, this.isLog) : null };
       this.kept.set(line.key, kept);
     }
     for (let place = kept.raw.length; place < line.y.length; place++) kept.raw.push(shown(line.y[place], this.isLog));
-    const found: Values[] = [isLogX ? positive(line.x) : Array.from(line.x), kept.raw];
+    // A log axis has no place for step 0: it stands at a half, left of step 1.
+    for (let place = kept.x.length; isWithX && place < line.x.length; place++) {
+      const x = line.x[place] as number;
+      kept.x.push(this.isLogX && x <= 0 ? 0.5 : x);
+    }
+    const found: Values[] = [kept.x, kept.raw];
     if (kept.smoother) found.push(kept.smoother.extend(kept.raw));
     if (line.band) found.push(cleaned(line.band.low, this.isLog), cleaned(line.band.high, this.isLog));
     return found;
@@ -52,11 +59,6 @@ function cleaned(values: ArrayLike<number | null>, isLog: boolean): Values {
 
 function shown(value: number | null | undefined, isLog: boolean): number | null {
   return value === null || value === undefined || !Number.isFinite(value) || (isLog && value <= 0) ? null : value;
-}
-
-// A log axis has no place for step 0: it stands at a half, left of step 1.
-function positive(x: ArrayLike<number>): number[] {
-  return Array.from(x, (value) => (value > 0 ? value : 0.5));
 }
 
 /** Tables of different x as one: every x of any, null where a table has none. */

@@ -1,0 +1,82 @@
+import uPlot from "uplot";
+import { type Columns, columned } from "../pure/columns.ts";
+
+/** A column taller than so many pixels of the page is filled, never dashed. */
+const TALL = 6;
+
+interface Drawn {
+  stroke: Path2D;
+  fill: Path2D;
+}
+
+const drawSparse = uPlot.paths.linear?.();
+
+/**
+ * The path of a line that may have more points than the plot has columns of pixels. Where every column holds points, calm stretches
+ * are stroked and dashed as ever, and tall columns are filled from their highest to their lowest point: a stroke of thousands of
+ * points that jump up and down takes a browser without a GPU twenty times as long, and dashes would cut holes into it.
+ */
+export function pathsOf(color: () => string): uPlot.Series.PathBuilder {
+  return (u, place, from, to) => {
+    const { top, width, height } = u.bbox;
+    if (to - from < width) return drawSparse?.(u, place, from, to) ?? null;
+    const columns = columned(u.data[0], u.data[place] as (number | null | undefined)[], from, to, {
+      toX: (value) => u.valToPos(value, "x", true),
+      fromX: (pixel) => u.posToVal(pixel, "x", true),
+      // Far outside nothing is seen, and a browser loses its exactness.
+      toY: (value) => Math.max(top - 99, Math.min(top + height + 99, u.valToPos(value, "y", true))),
+    });
+    const drawn = { stroke: new Path2D(), fill: new Path2D() };
+    const thickness = Math.round((u.series[place]?.width ?? 1) * devicePixelRatio);
+    draw(columns, TALL * devicePixelRatio, thickness, drawn);
+    // uPlot fills with a line's own colour only if told so, and asks for it at every drawing.
+    return { ...drawn, clip: null, flags: 0, get _fill() { return color(); } } as uPlot.Series.Paths;
+  };
+}
+
+function draw(columns: Columns, tall: number, thickness: number, { stroke, fill }: Drawn): void {
+  const { at, isApart } = columns;
+  const top = (place: number) => columns.top[place] as number;
+  const bottom = (place: number) => columns.bottom[place] as number;
+  const isTall = (place: number) => bottom(place) - top(place) > tall;
+  const within = (place: number, y: number) => Math.max(top(place), Math.min(bottom(place), y));
+  let run = -1;
+  let y = 0;
+  at.forEach((x, place) => {
+    const isLinked = place > 0 && !isApart[place];
+    const isInRun = run >= 0 && isLinked && isTall(place) && at[place - 1] === x - 1;
+    if (!isInRun) {
+      if (run >= 0) outline(columns, run, place, thickness, fill);
+      // A tall column is left where its neighbour is nearest.
+      if (isLinked && run >= 0) stroke.moveTo(at[place - 1] as number, (y = within(place - 1, top(place))));
+      run = isTall(place) ? place : -1;
+      y = isLinked ? within(place, y) : top(place);
+      if (isLinked) stroke.lineTo(x, y);
+      else stroke.moveTo(x, y);
+    }
+    if (run >= 0) return;
+    for (const end of y - top(place) < bottom(place) - y ? [top(place), bottom(place)] : [bottom(place), top(place)]) if (end !== y) stroke.lineTo(x, (y = end));
+  });
+  if (run >= 0) outline(columns, run, at.length, thickness, fill);
+}
+
+/** Around the columns `from` to before `to`, which are neighbours: each as wide, and as much longer, as the line is thick. */
+function outline({ at, top, bottom }: Columns, from: number, to: number, thickness: number, fill: Path2D): void {
+  const left = (at[from] as number) - thickness / 2;
+  const cells = to - from + thickness - 1;
+  // The columns whose width reaches into a cell of one pixel.
+  const edge = (cell: number, ys: number[], sign: number) => {
+    let y = Number.NEGATIVE_INFINITY;
+    for (let place = Math.max(from, from + cell - thickness + 1); place < to && place <= from + cell; place++) y = Math.max(y, sign * (ys[place] as number));
+    return sign * (y + thickness / 2);
+  };
+  fill.moveTo(left, edge(0, bottom, 1));
+  for (let cell = 0; cell < cells; cell++) side(fill, left + cell, left + cell + 1, edge(cell, top, -1));
+  for (let cell = cells; cell-- > 0; ) side(fill, left + cell + 1, left + cell, edge(cell, bottom, 1));
+  fill.closePath();
+}
+
+function side(fill: Path2D, from: number, to: number, y: number): void {
+  fill.lineTo(from, y);
+  fill.lineTo(to, y);
+}
