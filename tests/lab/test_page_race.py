@@ -112,6 +112,32 @@ def test_one_step_is_one_step_and_reset_forgets(opened):
     has_text(page, ".scrubber output", "^0 of 30")
 
 
+MOVING = "document.getAnimations().filter((one) => one.effect.target.closest('.one-step') && one.playState === 'running').length"
+
+
+def test_one_step_is_shown_as_gradient_then_state_then_update(opened):
+    page = ready(opened(RACE))
+    page.focus("text=One step")
+    page.keyboard.press("Enter")
+    # Same weights and batch: at the first step, and only there, all gradients are one.
+    has_text(page, ".one-step li", "The gradient comes in, alike for all: ")
+    has_text(page, ".one-step li:nth-child(2)", "sgd remembers nothing")
+    has_text(page, ".one-step li:nth-child(3)", "The weights move: adam furthest|The weights move: sgd furthest")
+    cells = page.locator(".one-step tbody tr:first-child td").all_inner_texts()
+    assert [cell.strip() != "–" for cell in cells] == [True, False, False, True]
+    page.evaluate("document.getAnimations().forEach((one) => one.finish())")
+    assert page.evaluate(MOVING) == 0
+    page.focus("text=Show again")
+    page.keyboard.press("Enter")
+    wait_for(lambda: page.evaluate(MOVING) > 0)
+    page.evaluate("document.getAnimations().forEach((one) => one.finish())")
+    assert violations(page) == []
+    page.click("text=One step")
+    has_text(page, ".one-step h2", "^Step 2,")
+    page.click(".play")
+    page.wait_for_selector(".one-step", state="detached")
+
+
 def test_divergence_is_a_result_with_a_cause_and_a_button_that_mends_it(opened):
     page = played(opened(BROKEN))
     has_text(page, ".broken-lanes h3", r"sgd diverged at step \d+")
@@ -198,6 +224,9 @@ def test_accessible_before_and_after_in_every_theme(opened, scheme, width, force
 def test_with_little_motion_the_button_says_where_it_runs_to_and_nothing_moves(opened):
     page = ready(opened(RACE, reduced_motion="reduce"))
     has_text(page, ".play", "Run to step 30")
+    page.click("text=One step")
+    has_text(page, ".one-step h2", "^Step 1,")
+    assert page.locator("text=Show again").count() == 0
     assert page.evaluate("document.getAnimations().length") == 0
 
 

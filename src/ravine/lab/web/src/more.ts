@@ -4,6 +4,7 @@ import { Lessons } from "./pages/lessons/page.tsx";
 import { Losses } from "./pages/losses/page.tsx";
 import { Memory } from "./pages/memory/page.tsx";
 import { Precision } from "./pages/precision/page.tsx";
+import { OneStep } from "./pages/race/one_step.tsx";
 import { Reading } from "./pages/reading/page.tsx";
 import { Schedules } from "./pages/schedules/page.tsx";
 import { Surface } from "./pages/surface/page.tsx";
@@ -11,6 +12,7 @@ import "./pages/doctor/doctor.css";
 import "./pages/figure/figure.css";
 import "./pages/memory/memory.css";
 import "./pages/precision/precision.css";
+import "./pages/race/one_step.css";
 import "./pages/surface/surface.css";
 
-Object.assign(globalThis, { ravineMore: { Depth, Doctor, Lessons, Losses, Memory, Precision, Reading, Schedules, Surface } });
+Object.assign(globalThis, { ravineMore: { Depth, Doctor, Lessons, Losses, Memory, OneStep, Precision, Reading, Schedules, Surface } });

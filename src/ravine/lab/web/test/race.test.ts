@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { pathsOf } from "../src/chart/dense.ts";
 import { rangeOf } from "../src/chart/options.ts";
 import { joined, Prepared } from "../src/chart/prepare.ts";
 import { nearest, valueAt } from "../src/chart/readout.ts";
@@ -8,10 +9,12 @@ import { rangeOfTarget } from "../src/pages/race/draw_tile.ts";
 import { History } from "../src/pages/race/history.ts";
 import { ranked, usualTarget } from "../src/pages/race/ranking.ts";
 import { calmer, fixed, shared } from "../src/pages/race/rates.ts";
+import { phases } from "../src/pages/race/step_words.ts";
 import { queryOf, settingOf } from "../src/pages/race/setting.ts";
 import { caption, summary, verdict, type Scene } from "../src/pages/race/words.ts";
 import { encodeFloats } from "../src/pure/base64.ts";
-import type { LaneInfo, Setting } from "../src/protocol.ts";
+import { part } from "../src/pure/part.ts";
+import type { Inspector, LaneInfo, Setting } from "../src/protocol.ts";
 
 const PRESET: Setting = {
   task: "curve",
@@ -162,4 +165,69 @@ test("a point is found by its x alone", () => {
 test("a tile shows the target with room, whatever a lane predicts", () => {
   assert.deepEqual(rangeOfTarget([0, Number.NaN, 1]), [-0.25, 1.25]);
   assert.deepEqual(rangeOfTarget([]), [-1, 1]);
+});
+
+const inner = (gradient: (number | null)[], update: (number | null)[]): Inspector => ({
+  gradient_norm: gradient,
+  update_norm: update,
+  m_norm: [null, 0.05, 0.1],
+  v_norm: [null, 0.002, null],
+  effective_lr: [],
+  lr: [],
+});
+
+test("one step is told as gradient, state and update, and alike is said only of what is alike", () => {
+  const names = ["sgd", "adam", "lion"];
+  assert.deepEqual(phases(names, inner([0.5, 0.5, 0.5000001], [0.005, 0.01, 0.4])), [
+    "The gradient comes in, alike for all: 0.500 long.",
+    "sgd remembers nothing; the others take it into m, the direction, or v, the size.",
+    "The weights move: lion furthest, by 0.400, 80 times as far as sgd.",
+  ]);
+  const [gradient, , update] = phases(names, inner([0.5, 0.25, null], [0, null, 0.4]));
+  assert.equal(gradient, "The gradient comes in, on the same batch: 0.250 long at adam, 0.500 at sgd.");
+  assert.equal(update, "The weights move: lion furthest, by 0.400; sgd stays.");
+  assert.match(phases(names, inner([null, null, null], [null, null, null])).join(" "), /not a number.*did not move by a number/);
+  assert.deepEqual(phases(["sgd"], inner([0.5], [0.1])), ["The gradient comes in: 0.500 long.", "sgd remembers nothing.", "The weights move by 0.100."]);
+});
+
+test("a bar tells orders of magnitude, and values that are alike have bars that are alike", () => {
+  assert.deepEqual([part(1, [1, 100]), part(10, [1, 100]), part(100, [1, 100])].map((share) => share.toFixed(6)), ["0.080000", "0.540000", "1.000000"]);
+  assert.ok(part(0.999, [0.999, 1]) > 0.99);
+  assert.deepEqual([part(null, [1]), part(0, [0, 1]), part(Number.NaN, [1])], [0, 0, 0]);
+});
+
+/** What uPlot asks for a path of a line in a plot of `width` pixels by 100, y from 0 at the bottom to 10. */
+function pathOf(values: (number | null)[], width: number): { stroke: string[]; fill: string[] } {
+  class Recorded {
+    readonly drawn: string[] = [];
+    moveTo = (x: number, y: number) => this.drawn.push(`M${x} ${y}`);
+    lineTo = (x: number, y: number) => this.drawn.push(`L${x} ${y}`);
+    closePath = () => this.drawn.push("Z");
+  }
+  Object.assign(globalThis, { Path2D: Recorded });
+  const last = values.length - 1;
+  const plot = {
+    bbox: { left: 0, top: 0, width, height: 100 },
+    data: [values.map((_, step) => step), values],
+    series: [{}, { width: 2 }],
+    valToPos: (value: number, side: string) => (side === "x" ? (value * width) / last : 100 - 10 * value),
+    posToVal: (pixel: number) => (pixel * last) / width,
+  };
+  const found = pathsOf(() => "red")(plot as never, 1, 0, last) as unknown as Record<"stroke" | "fill", Recorded>;
+  return { stroke: found.stroke.drawn, fill: found.fill.drawn };
+}
+
+test("of more points than pixels the calm stretches are stroked, and a spike is filled whole, as wide as the line", () => {
+  const values = Array.from({ length: 41 }, (_, step) => (step === 20 ? 9 : 1));
+  const { stroke, fill } = pathOf(values, 4);
+  assert.deepEqual(fill, ["M1 91", "L1 9", "L2 9", "L2 9", "L3 9", "L3 91", "L2 91", "L2 91", "L1 91", "Z"]);
+  assert.deepEqual(stroke, ["M0 90", "L1 90", "L2 90", "M2 90", "L3 90", "L4 90"]);
+});
+
+test("neighbouring tall columns are one outline, and nothing is drawn across a gap", () => {
+  const noisy = Array.from({ length: 40 }, (_, step) => (step % 2 ? 8 : 2));
+  assert.deepEqual(pathOf(noisy, 4).stroke, ["M0 20"]);
+  assert.equal(pathOf(noisy, 4).fill.filter((word) => word === "Z").length, 1);
+  const broken = Array.from({ length: 41 }, (_, step) => (step > 12 && step < 28 ? null : 1));
+  assert.deepEqual(pathOf(broken, 4), { stroke: ["M0 90", "L1 90", "M3 90", "L4 90"], fill: [] });
 });

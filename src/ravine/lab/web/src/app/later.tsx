@@ -3,7 +3,7 @@ import { useEffect, useState } from "preact/hooks";
 import { Problem } from "../controls/problem.tsx";
 import { shared } from "./shared.ts";
 
-type Views = Record<string, ComponentType>;
+type Views = Record<string, ComponentType<never>>;
 let asked: Promise<Views> | null = null;
 
 function load(): Promise<Views> {
@@ -22,17 +22,17 @@ function load(): Promise<Views> {
   return asked;
 }
 
-/** A page of the second script, loaded when it is opened for the first time. */
-export function later(name: string): ComponentType {
-  return function Later() {
-    const [View, setView] = useState<ComponentType | null>(null);
+/** A page or a part of one of the second script, loaded when it is shown for the first time. */
+export function later<Props extends object = object>(name: string): ComponentType<Props> {
+  return function Later(props: Props) {
+    const [View, setView] = useState<ComponentType<Props> | null>(null);
     const [problem, setProblem] = useState("");
     const open = () =>
       void load().then(
-        (views) => setView(() => views[name] as ComponentType),
+        (views) => setView(() => views[name] as ComponentType<Props>),
         (error: Error) => setProblem(error.message),
       );
     useEffect(open, []);
-    return View ? <View /> : <Problem text={problem} again={open} />;
+    return View ? <View {...props} /> : <Problem text={problem} again={open} />;
   };
 }

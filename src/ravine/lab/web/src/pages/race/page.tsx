@@ -1,19 +1,24 @@
 import { useEffect } from "preact/hooks";
+import { styleOf } from "../../app/catalogue.ts";
+import { later } from "../../app/later.tsx";
 import { Chart } from "../../chart/chart.tsx";
 import { Part, Select, Slider, Switch } from "../../controls/fields.tsx";
 import { Problem } from "../../controls/problem.tsx";
 import { betaOf } from "../../pure/smoothing.ts";
 import { Bar } from "./bar.tsx";
 import { Entrants } from "./entrants.tsx";
+import type { OneStepProps } from "./one_step.tsx";
 import { Broken, Guess } from "./outcome.tsx";
 import "./page.css";
 import { badge, chart, isLogX, keepView, metric, metrics, scene, smoothing } from "./scene.ts";
 import { Setup, TaskChoice } from "./setup.tsx";
 import { Keep, Links, RunCode } from "./sharing.tsx";
 import { Inside, Ranking } from "./standings.tsx";
-import { begin, hello, landmarks, leave, lit, look, problem, setting } from "./store.ts";
+import { begin, hello, landmarks, lanes, leave, lit, look, problem, setting, status, stepped, viewed } from "./store.ts";
 import { Tiles } from "./tiles.tsx";
 import { caption, summary } from "./words.ts";
+
+const OneStep = later<OneStepProps>("OneStep");
 
 /** Identical networks trained side by side: press Play. */
 export function Race() {
@@ -45,6 +50,9 @@ export function Race() {
         </aside>
         <div class="stage">
           <Guess />
+          <Part name="inside">
+            <Stepped />
+          </Part>
           <Losses />
           <Broken />
           <Part name="tiles">
@@ -73,6 +81,14 @@ function Badge() {
       <span aria-hidden="true">{found.isGood ? "✓" : "!"}</span> {found.text}
     </p>
   );
+}
+
+/** The step just taken alone, part by part, until the race plays or the reader looks back. */
+function Stepped() {
+  if (!stepped.value || viewed.value !== null || status.value.running) return null;
+  const { before, after } = stepped.value;
+  const named = lanes.value.map(({ optimizer }) => ({ name: optimizer, style: styleOf(optimizer) }));
+  return <OneStep step={after.step} lanes={named} inside={after.inspector} before={before?.inspector} />;
 }
 
 function Losses() {

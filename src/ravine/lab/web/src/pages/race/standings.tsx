@@ -2,7 +2,8 @@ import { styleOf } from "../../app/catalogue.ts";
 import { NumberBox, Part } from "../../controls/fields.tsx";
 import { Swatch } from "../../controls/swatch.tsx";
 import { number, rate, whole } from "../../pure/format.ts";
-import type { Inspector, Numbers } from "../../protocol.ts";
+import { part } from "../../pure/part.ts";
+import type { Inspector } from "../../protocol.ts";
 import { scene, setTarget, target } from "./scene.ts";
 import { lanes, lit, snapshot } from "./store.ts";
 
@@ -89,14 +90,14 @@ export function Inside() {
               ))}
             </tr>
           </thead>
-          <tbody key={snapshot.value?.step}>
+          <tbody>
             {lanes.value.map((lane) => (
               <tr key={lane.optimizer} class={lit.value === lane.optimizer ? "lit" : undefined}>
                 <th scope="row">
                   <Name name={lane.optimizer} />
                 </th>
-                {ROWS.map((row, turn) => (
-                  <td key={row.key} class="number bar-cell" style={{ "--part": part(found?.[row.key], lane.lane), "--turn": turn }}>
+                {ROWS.map((row) => (
+                  <td key={row.key} class="number bar-cell" style={{ "--part": part(found?.[row.key][lane.lane], found?.[row.key] ?? []) }}>
                     {number(found?.[row.key][lane.lane], 2)}
                   </td>
                 ))}
@@ -107,13 +108,4 @@ export function Inside() {
       </div>
     </section>
   );
-}
-
-/** Where a value lies between the least and the greatest of its column, in logarithms; 0 where there is none. */
-export function part(values: Numbers | undefined, lane: number): number {
-  const own = values?.[lane];
-  const logs = (values ?? []).flatMap((value) => (value !== null && value > 0 ? [Math.log(value)] : []));
-  if (!own || own <= 0 || !logs.length) return 0;
-  const [low, high] = [Math.min(...logs), Math.max(...logs)];
-  return high > low ? 0.08 + (0.92 * (Math.log(own) - low)) / (high - low) : 1;
 }

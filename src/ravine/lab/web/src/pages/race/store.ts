@@ -29,6 +29,8 @@ export const beat = signal(0);
 /** The newest snapshot, and the one of the step looked back at. */
 export const latest = signal<Snapshot | null>(null);
 export const past = signal<Snapshot | null>(null);
+/** The snapshots around a step that was taken alone; null once the race plays. */
+export const stepped = signal<{ before: Snapshot | null; after: Snapshot } | null>(null);
 /** The step looked back at; null is the newest. */
 export const viewed = signal<number | null>(null);
 export const problem = signal("");
@@ -46,6 +48,7 @@ let session = "";
 let unfollow: (() => void) | null = null;
 let timer = 0;
 let wishes = 0;
+let isStepping = false;
 
 /** Begin with the address's setting: the session of this tab if it is the same race, another's if the address joins one, else a new one. */
 export async function begin(): Promise<void> {
@@ -92,7 +95,11 @@ export async function apply(wanted: Partial<Setting>): Promise<void> {
 /** Play, pause, step, speed, reset. */
 export async function control(body: Control): Promise<void> {
   try {
-    if (body.do === "play" || body.do === "step" || body.do === "reset") back();
+    if (body.do === "play" || body.do === "step" || body.do === "reset") {
+      back();
+      isStepping = body.do === "step";
+      if (!isStepping) stepped.value = null;
+    }
     problem.value = "";
     if (!session) await create();
     await send(body);
@@ -191,6 +198,8 @@ function welcome(data: Hello): void {
   if (!isSame) {
     history = new History(data.lanes.length);
     landmarks.value = null;
+    stepped.value = null;
+    isStepping = false;
     back();
   }
   data.evaluations.forEach((evaluation) => history.evaluate(evaluation));
@@ -206,6 +215,7 @@ function welcome(data: Hello): void {
 function frame(data: Frame): void {
   if (data.revision !== hello.peek()?.revision) return;
   history.add(data);
+  if (data.snapshot && isStepping) stepped.value = { before: latest.peek(), after: data.snapshot };
   if (data.snapshot) latest.value = data.snapshot;
   status.value = { ...status.peek(), step: Math.max(status.peek().step, data.last) };
   pulse();
