@@ -231,3 +231,9 @@ test("neighbouring tall columns are one outline, and nothing is drawn across a g
   const broken = Array.from({ length: 41 }, (_, step) => (step > 12 && step < 28 ? null : 1));
   assert.deepEqual(pathOf(broken, 4), { stroke: ["M0 90", "L1 90", "M3 90", "L4 90"], fill: [] });
 });
+
+test("a steep way between columns is filled, turning as outlines do, and a gentle one stroked", () => {
+  const { stroke, fill } = pathOf([1, 9, 1, 1], 12);
+  assert.deepEqual(fill, ["M3 9", "L5 9", "L1 91", "L-1 91", "Z", "M3 9", "L5 9", "L9 91", "L7 91", "Z"]);
+  assert.deepEqual(stroke, ["M0 90", "M4 10", "M8 90", "L12 90"]);
+});

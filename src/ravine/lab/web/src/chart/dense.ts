@@ -1,8 +1,11 @@
 import uPlot from "uplot";
 import { type Columns, columned } from "../pure/columns.ts";
 
-/** A column taller than so many pixels of the page is filled, never dashed. */
+/** What rises or falls by more pixels of the page than this, within a column or steeply to the next point, is filled, never dashed. */
 const TALL = 6;
+const STEEP = 3;
+/** With so few points to a pixel a line is stroked as it is. */
+const SPARSE = 1 / 6;
 
 interface Drawn {
   stroke: Path2D;
@@ -12,14 +15,14 @@ interface Drawn {
 const drawSparse = uPlot.paths.linear?.();
 
 /**
- * The path of a line that may have more points than the plot has columns of pixels. Where every column holds points, calm stretches
- * are stroked and dashed as ever, and tall columns are filled from their highest to their lowest point: a stroke of thousands of
- * points that jump up and down takes a browser without a GPU twenty times as long, and dashes would cut holes into it.
+ * The path of a line that may have more points than the plot has columns of pixels. Calm stretches are stroked and dashed as ever;
+ * tall columns are filled from their highest to their lowest point, and so are steep ways between them: a stroke of hundreds of
+ * points that jump up and down takes a browser without a GPU ten times as long, and dashes would cut holes into it.
  */
 export function pathsOf(color: () => string): uPlot.Series.PathBuilder {
   return (u, place, from, to) => {
     const { top, width, height } = u.bbox;
-    if (to - from < width) return drawSparse?.(u, place, from, to) ?? null;
+    if (to - from < SPARSE * width) return drawSparse?.(u, place, from, to) ?? null;
     const columns = columned(u.data[0], u.data[place] as (number | null | undefined)[], from, to, {
       toX: (value) => u.valToPos(value, "x", true),
       fromX: (pixel) => u.posToVal(pixel, "x", true),
@@ -47,12 +50,17 @@ function draw(columns: Columns, tall: number, thickness: number, { stroke, fill 
     const isInRun = run >= 0 && isLinked && isTall(place) && at[place - 1] === x - 1;
     if (!isInRun) {
       if (run >= 0) outline(columns, run, place, thickness, fill);
+      const last = at[place - 1] as number;
       // A tall column is left where its neighbour is nearest.
-      if (isLinked && run >= 0) stroke.moveTo(at[place - 1] as number, (y = within(place - 1, top(place))));
+      if (isLinked && run >= 0) stroke.moveTo(last, (y = within(place - 1, top(place))));
       run = isTall(place) ? place : -1;
-      y = isLinked ? within(place, y) : top(place);
-      if (isLinked) stroke.lineTo(x, y);
-      else stroke.moveTo(x, y);
+      const next = isLinked ? within(place, y) : top(place);
+      const rise = Math.abs(next - y);
+      const isSteep = isLinked && rise > tall && rise > STEEP * (x - last);
+      if (isSteep) slope(last, y, x, next, thickness / 2, fill);
+      if (isLinked && !isSteep) stroke.lineTo(x, next);
+      else stroke.moveTo(x, next);
+      y = next;
     }
     if (run >= 0) return;
     for (const end of y - top(place) < bottom(place) - y ? [top(place), bottom(place)] : [bottom(place), top(place)]) if (end !== y) stroke.lineTo(x, (y = end));
@@ -73,6 +81,15 @@ function outline({ at, top, bottom }: Columns, from: number, to: number, thickne
   fill.moveTo(left, edge(0, bottom, 1));
   for (let cell = 0; cell < cells; cell++) side(fill, left + cell, left + cell + 1, edge(cell, top, -1));
   for (let cell = cells; cell-- > 0; ) side(fill, left + cell + 1, left + cell, edge(cell, bottom, 1));
+  fill.closePath();
+}
+
+/** From one point to another, turning as outlines do, so that overlapping areas stay filled. */
+function slope(fromX: number, fromY: number, toX: number, toY: number, half: number, fill: Path2D): void {
+  const [high, highX, low, lowX] = fromY < toY ? [fromY, fromX, toY, toX] : [toY, toX, fromY, fromX];
+  fill.moveTo(highX - half, high - half);
+  fill.lineTo(highX + half, high - half);
+  side(fill, lowX + half, lowX - half, low + half);
   fill.closePath();
 }
 
