@@ -6,6 +6,7 @@ const TALL = 6;
 const STEEP = 3;
 /** With so few points to a pixel a line is stroked as it is. */
 const SPARSE = 1 / 6;
+const FAR = 1e5;
 
 interface Drawn {
   stroke: Path2D;
@@ -21,13 +22,13 @@ const drawSparse = uPlot.paths.linear?.();
  */
 export function pathsOf(color: () => string): uPlot.Series.PathBuilder {
   return (u, place, from, to) => {
-    const { top, width, height } = u.bbox;
+    const { width } = u.bbox;
     if (to - from < SPARSE * width) return drawSparse?.(u, place, from, to) ?? null;
     const columns = columned(u.data[0], u.data[place] as (number | null | undefined)[], from, to, {
       toX: (value) => u.valToPos(value, "x", true),
       fromX: (pixel) => u.posToVal(pixel, "x", true),
-      // Far outside nothing is seen, and a browser loses its exactness.
-      toY: (value) => Math.max(top - 99, Math.min(top + height + 99, u.valToPos(value, "y", true))),
+      // So far outside that no slope inside is another; a browser loses its exactness where a value is huge.
+      toY: (value) => Math.max(-FAR, Math.min(FAR, u.valToPos(value, "y", true))),
     });
     const drawn = { stroke: new Path2D(), fill: new Path2D() };
     const thickness = Math.round((u.series[place]?.width ?? 1) * devicePixelRatio);
