@@ -5,7 +5,7 @@ from ravine.report._inline import inline
 from ravine.report._markup import bullets, code, facts_table, figure, paragraphs, section, table
 from ravine.report.facts import Facts
 from ravine.report.figures import curves_figure, rates_figure
-from ravine.report.lane_figures import COLUMNS, lane_panels
+from ravine.report.lane_figures import drawn_columns, lane_panels
 from ravine.report.protocol_rows import environment_rows, protocol_rows, protocol_sentences, task_rows
 from ravine.report.rate_points import rate_values
 from ravine.report.seed_figure import reached_by_seed, seeds_figure
@@ -53,8 +53,8 @@ def curves(record: Record, facts: Facts) -> str:
                 [
                     "Training loss as recorded, one line for each lane: strong are the fresh seeds at the ranked rate, faint all others. "
                     "A cross is where a lane diverged, at the upper edge if its loss was beyond; a small circle is where tuning ended a "
-                    f"lane early. Lines are thinned for drawing to the least and greatest loss of each of {COLUMNS} columns, so that "
-                    "spikes stay; the record has every step. All panels have the same axes."
+                    f"lane early. Lines are thinned for drawing to the least and greatest loss of each of {drawn_columns(facts)} columns, "
+                    "so that spikes stay; the record has every step. All panels have the same axes."
                 ],
                 kind="quiet",
             )

@@ -17,7 +17,9 @@ from ravine.report.figures import entrant_styles
 from ravine.report.thinning import thinned
 from ravine.report.wording import rate
 
-COLUMNS = 80
+COLUMNS, LEAST_COLUMNS = 80, 16
+SHARED_COLUMNS = 9_000
+"""Columns of all lanes together: a page of very many lanes draws each in fewer."""
 MOST_POINTS = 40_000
 """Points of a panel from which its lines are a picture, which takes the space of one however many they are."""
 DECADES = 1e4
@@ -61,13 +63,19 @@ def lane_panels(record: Record, facts: Facts) -> Iterator[tuple[str, Figure, str
     """For each entrant its name, its panel, and what became of its lanes in words; all panels share their axes."""
     chosen = entrant_styles(facts, theme_named("light"))
     end = max([int(facts.protocol.get("steps") or 0), *(lane.steps_done for lane in facts.lanes)], default=0)
-    trails = {name: [_trail(record, lane, end) for lane in facts.lanes if lane.optimizer == name] for name in chosen}
+    columns = drawn_columns(facts)
+    trails = {name: [_trail(record, lane, end, columns) for lane in facts.lanes if lane.optimizer == name] for name in chosen}
     window = _window([trail for group in trails.values() for trail in group], end)
     if window is None:
         return
     ranked = {lane.lane for entrant in facts.ranking for lane in facts.final_lanes(entrant)}
     for name, style in chosen.items():
         yield name, _panel(name, trails[name], style, window, ranked), fates([trail.lane for trail in trails[name]])
+
+
+def drawn_columns(facts: Facts) -> int:
+    """Into how many columns every lane is thinned."""
+    return min(COLUMNS, max(LEAST_COLUMNS, SHARED_COLUMNS // max(len(facts.lanes), 1)))
 
 
 def fates(lanes: Sequence[Lane]) -> str:
@@ -84,9 +92,9 @@ def fates(lanes: Sequence[Lane]) -> str:
     return f"{'; '.join(said)}."
 
 
-def _trail(record: Record, lane: Lane, end: int) -> Trail:
+def _trail(record: Record, lane: Lane, end: int, columns: int) -> Trail:
     losses = record.losses(lane.lane)
-    return Trail(lane, *thinned(losses, columns=COLUMNS, span=max(end, len(losses))))
+    return Trail(lane, *thinned(losses, columns=columns, span=max(end, len(losses))))
 
 
 def _window(trails: Sequence[Trail], end: int) -> Window | None:

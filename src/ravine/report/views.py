@@ -6,7 +6,7 @@ Steps are the lane's own, counted from 0; the loss at step k was taken before th
 from typing import Any, Literal, TypeAlias, TypedDict
 
 Floats: TypeAlias = str
-"""Little-endian float32 in base64; NaN stays NaN."""
+"""Little-endian float32 in base64; NaN stays NaN. In a report to four digits, behind a "~" and byte by byte (`packed.in_planes`)."""
 
 Wholes: TypeAlias = str
 """Little-endian whole numbers in base64: two bytes each where the range has at most 65,536 steps, else four."""
@@ -195,10 +195,14 @@ class LaneEvaluations(TypedDict):
 
 
 class ReplayData(TypedDict):
-    """What a report carries in place of a server; `kept` says in a sentence what it has of the losses."""
+    """What a report carries in place of a server.
+
+    `evaluations`: of the lanes, for each of the view's measures. `kept` says in a sentence what it has of the losses.
+    """
 
     kind: Literal["record"]
     view: RecordView
     bands: LossBands
     curves: LaneCurves
+    evaluations: list[LaneEvaluations]
     kept: str

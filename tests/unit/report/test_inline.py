@@ -1,12 +1,13 @@
 import re
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
 import records_fixture
 from ravine.records import open_record
-from ravine.report._inline import inline, palette
+from ravine.report._inline import _flat, _short, inline, palette
 from ravine.report._styles import theme_named
 from ravine.report.figures import curves_figure
 
@@ -65,8 +66,41 @@ def test_curves_cost_few_letters_and_keep_their_places(element):
     assert max(map(len, paths)) > 300
     for path in paths:
         assert not re.search(r"[A-Za-z] | [A-Za-z]", path)
-        assert re.fullmatch(r"([MLCQHVZz]|-?[\d.]+| )+", path)
+        assert re.fullmatch(r"([MLCQHVZzl]|-?[\d.]+| )+", path)
         if len(path) > 300:
-            assert not re.search(r"\d\.\d\d", path)
+            assert not re.search(r"\.\d\d", path)
     assert "Avant Garde" not in element
     assert "DejaVu Sans" in element
+
+
+def walked(path):
+    """Where a path of absolute starts and relative steps leads."""
+    places = []
+    for letter, numbers in re.findall(r"([Mlz])([^Mlz]*)", path):
+        pairs = np.array([float(number) for number in re.findall(r"-?(?:\d+(?:\.\d+)?|\.\d+)", numbers)]).reshape(-1, 2)
+        places += [pairs] if letter == "M" else [places[-1][-1] + np.cumsum(pairs, axis=0)] if letter == "l" else []
+    return np.concatenate(places)
+
+
+def test_steps_between_points_add_up_to_their_places():
+    points = np.random.default_rng(0).uniform(-300, 300, (400, 2)).round(2)
+    points[7] = points[6]
+    text = "\n".join(f"{'ML'[place not in (0, 100)]} {x:.2f} {y:.2f} " for place, (x, y) in enumerate(points))
+    short = _short(f"{text}z")
+    assert short.count("M") == 2
+    assert short.endswith("z")
+    assert np.abs(walked(short) - points).max() < 0.0501
+    assert len(short) < 0.8 * len(text)
+
+
+def test_a_short_path_and_one_of_bends_stay_as_they_are():
+    assert _short("M 0 0 \nL 0.25 1 ") == "M0 0L0.25 1"
+    bends = "M 0 0 " + "C 1.25 2 3 4 5 6 " * 30
+    assert _short(bends) == "M0 0" + "C1.2 2 3 4 5 6" * 30
+
+
+def test_lines_of_one_kind_are_styled_together_and_empty_groups_go():
+    line = '<path d="M0 0L1 1" style="stroke:red"/>'
+    assert _flat(f"<g><g>{line}{line}</g></g>") == '<g style="stroke:red"><path d="M0 0L1 1"/><path d="M0 0L1 1"/></g>'
+    other = line.replace("red", "blue")
+    assert _flat(f'<g class="a">{line}{other}</g>') == f'<g class="a">{line}{other}</g>'

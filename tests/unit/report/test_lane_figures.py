@@ -7,7 +7,7 @@ from matplotlib.collections import LineCollection
 import records_fixture
 from ravine.records import create, open_record, resume
 from ravine.report import lane_figures, read_facts
-from ravine.report.lane_figures import fates, lane_panels
+from ravine.report.lane_figures import drawn_columns, fates, lane_panels
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +68,15 @@ def test_very_many_points_become_a_picture(record, monkeypatch):
     monkeypatch.setattr(lane_figures, "MOST_POINTS", 10)
     _, figure, _ = next(iter(lane_panels(record, read_facts(record))))
     assert all(part.get_rasterized() for part in figure.axes[0].collections)
+
+
+def test_very_many_lanes_share_their_columns(record, monkeypatch):
+    facts = read_facts(record)
+    assert drawn_columns(facts) == 80
+    monkeypatch.setattr(lane_figures, "SHARED_COLUMNS", 30 * len(facts.lanes))
+    assert drawn_columns(facts) == 30
+    monkeypatch.setattr(lane_figures, "SHARED_COLUMNS", 1)
+    assert drawn_columns(facts) == 16
 
 
 def test_a_loss_below_zero_takes_a_linear_axis(record, monkeypatch):

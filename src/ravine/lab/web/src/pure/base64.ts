@@ -1,8 +1,9 @@
-/** Little-endian float32 arrays, as the server sends them. */
+/** Little-endian float32 arrays, as the server sends them; in a report "~" and all first bytes, all second ones, and so on. */
 export function floats(text: string): Float32Array {
-  const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  const isPlanes = text[0] === "~";
+  const bytes = Uint8Array.from(atob(isPlanes ? text.slice(1) : text), (letter) => letter.charCodeAt(0));
   const found = new Float32Array(bytes.length >> 2);
-  const view = new DataView(bytes.buffer);
+  const view = new DataView(isPlanes ? bytes.map((_, place) => bytes[(place & 3) * found.length + (place >> 2)] as number).buffer : bytes.buffer);
   for (let place = 0; place < found.length; place++) found[place] = view.getFloat32(4 * place, true);
   return found;
 }
