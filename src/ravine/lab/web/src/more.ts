@@ -6,6 +6,7 @@ import { Memory } from "./pages/memory/page.tsx";
 import { Precision } from "./pages/precision/page.tsx";
 import { OneStep } from "./pages/race/one_step.tsx";
 import { Reading } from "./pages/reading/page.tsx";
+import { List } from "./pages/records/list.tsx";
 import { Schedules } from "./pages/schedules/page.tsx";
 import { Surface } from "./pages/surface/page.tsx";
 import "./pages/doctor/doctor.css";
@@ -15,4 +16,6 @@ import "./pages/precision/precision.css";
 import "./pages/race/one_step.css";
 import "./pages/surface/surface.css";
 
-Object.assign(globalThis, { ravineMore: { Depth, Doctor, Lessons, Losses, Memory, OneStep, Precision, Reading, Schedules, Surface } });
+Object.assign(globalThis, {
+  ravineMore: { Depth, Doctor, Lessons, List, Losses, Memory, OneStep, Precision, Reading, Schedules, Surface },
+});

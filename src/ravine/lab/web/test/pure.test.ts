@@ -56,6 +56,7 @@ test("floats come through base64 with their bits, NaN and infinity included", ()
   assert.equal(floats("").length, 0);
   // What numpy's tobytes gives for [1.0, -2.5].
   assert.deepEqual([...floats("AACAPwAAIMA=")], [1, -2.5]);
+  assert.deepEqual([...floats(`~${btoa("\0\0\0\0\x80\x20\x3f\xc0")}`)], [1, -2.5], "byte by byte");
 });
 
 test("an address holds a page, what it opens and settings, and comes back as it was", () => {

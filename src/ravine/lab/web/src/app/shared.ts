@@ -11,7 +11,7 @@ import { Swatch } from "../controls/swatch.tsx";
 import { get, post } from "../net/api.ts";
 import { follow } from "../net/stream.ts";
 import { floats } from "../pure/base64.ts";
-import { counted, listed, number, rate } from "../pure/format.ts";
+import { counted, listed, number, rate, whole } from "../pure/format.ts";
 import { formatRoute } from "../pure/route.ts";
 import { announce } from "./announce.ts";
 import { catalogue, loadCatalogue, styleOf } from "./catalogue.ts";
@@ -37,6 +37,6 @@ export const shared = {
   "net/api.ts": { get, post },
   "net/stream.ts": { follow },
   "pure/base64.ts": { floats },
-  "pure/format.ts": { counted, listed, number, rate },
+  "pure/format.ts": { counted, listed, number, rate, whole },
   "pure/route.ts": { formatRoute },
 };

@@ -1,5 +1,6 @@
 import { floats } from "../../pure/base64.ts";
-import type { LaneCurves } from "./types.ts";
+import { middle } from "../../pure/median.ts";
+import type { LaneCurves, LossBands, RecordView } from "./types.ts";
 
 /** One lane's losses as far as they are at hand. */
 export interface Trail {
@@ -13,6 +14,56 @@ export interface Trail {
 }
 
 export type Range = readonly [number, number];
+
+/** Entrants' lanes together: least, greatest and median of each column of steps. */
+export interface Bands {
+  steps: number[];
+  bands: { entrant: number; group: "ranked" | "other"; low: Float32Array; high: Float32Array; median: Float32Array }[];
+}
+
+/** The bands of an answer. */
+export function bandsOf({ steps, bands }: LossBands): Bands {
+  return { steps, bands: bands.map((band) => ({ ...band, low: floats(band.low), high: floats(band.high), median: floats(band.median) })) };
+}
+
+/** The bands of a range from the lanes themselves, as the server makes them; null where a lane is not there with every step. */
+export function bandsWithin(view: RecordView, trails: ReadonlyMap<number, Trail>, [low, high]: Range, columns: number): Bands | null {
+  const [start, stop] = around([low, high], view.steps);
+  const width = stop - start;
+  const count = Math.min(columns, width);
+  const edge = (column: number) => start + Math.floor((column * width) / count);
+  const steps = Array.from({ length: count }, (_, column) => edge(column + 1) - 1);
+  const bands: Bands["bands"] = [];
+  for (const [entrant, { lanes }] of view.entrants.entries()) {
+    const found = lanes.map((lane) => ({ trail: trails.get(lane), isLost: view.lanes.status[view.lanes.lane.indexOf(lane)] === "diverged" }));
+    if (found.some(({ trail }) => !trail?.isExact)) return null;
+    const band = { entrant, group: "ranked" as const, low: blank(count), high: blank(count), median: blank(count) };
+    for (let column = 0; column < count; column++) {
+      const at: number[] = [];
+      for (const { trail, isLost } of found as { trail: Trail; isLost: boolean }[]) {
+        const from = trail.steps[0] ?? 0;
+        for (let step = edge(column); step < edge(column + 1); step++) {
+          const value = trail.values[step - from];
+          if (value === undefined || !Number.isFinite(value)) continue;
+          if (!((band.low[column] as number) <= value)) band.low[column] = value;
+          if (!((band.high[column] as number) >= value)) band.high[column] = value;
+        }
+        const last = trail.values[(steps[column] as number) - from];
+        // A lane that diverged is the worst; one that has ended otherwise is not there.
+        if (last !== undefined) at.push(Number.isFinite(last) ? last : Infinity);
+        else if (isLost) at.push(Infinity);
+      }
+      const median = at.length ? middle(at) : Number.NaN;
+      if (Number.isFinite(median)) band.median[column] = median;
+    }
+    if (lanes.length) bands.push(band);
+  }
+  return bands.length ? { steps, bands } : null;
+}
+
+function blank(count: number): Float32Array {
+  return new Float32Array(count).fill(Number.NaN);
+}
 
 /** The lanes of an answer. */
 export function trailsOf(curves: LaneCurves): Trail[] {

@@ -4,13 +4,11 @@ import { Chart } from "../../chart/chart.tsx";
 import type { ChartData, Line } from "../../chart/types.ts";
 import { Select } from "../../controls/fields.tsx";
 import { Problem } from "../../controls/problem.tsx";
-import { floats } from "../../pure/base64.ts";
-import { counted, rate, whole } from "../../pure/format.ts";
-import type { Range, Trail } from "./curves.ts";
+import { counted } from "../../pure/format.ts";
+import type { Bands, Range, Trail } from "./curves.ts";
+import { ALL, choices, dressed, lanesOf } from "./lanes.ts";
 import type { Source } from "./source.ts";
-import type { EntrantView, LossBands, RecordView } from "./types.ts";
-
-const ALL = "all";
+import type { EntrantView, RecordView } from "./types.ts";
 
 /** Training losses: entrants as bands first, every lane of one of them on demand; the less is shown, the finer, down to every step. */
 export function Losses({ view, source }: { view: RecordView; source: Source }) {
@@ -35,16 +33,14 @@ export function Losses({ view, source }: { view: RecordView; source: Source }) {
     };
     if (entrant < 0) source.bands(zoomed, view.steps).then((bands) => show(bandLines(view, bands), bandsSaid(view)), fail);
     else {
-      const numbers = view.lanes.lane.filter((_, place) => view.lanes.entrant[place] === entrant);
-      source.lanes(numbers, zoomed, view.steps).then((trails) => show(laneLines(view, entrant, trails), lanesSaid(view, entrant, trails)), fail);
+      const dress = dressed(view, entrant);
+      const linesOf = (trails: readonly Trail[]) => trails.map(({ lane, steps, values, broken }) => ({ ...dress(lane, broken), x: steps, y: values }));
+      source.lanes(lanesOf(view, entrant), zoomed, view.steps).then((trails) => show(linesOf(trails), lanesSaid(view, entrant, trails)), fail);
     }
     return () => {
       isOld = true;
     };
   }, [view, entrant, zoomed]);
-  const options = [{ value: ALL, label: "all entrants, as bands" }].concat(
-    view.entrants.map((one, place) => ({ value: String(place), label: `every lane of ${one.name}` })),
-  );
   return (
     <section aria-label="Training losses">
       <h2>Training loss</h2>
@@ -53,7 +49,7 @@ export function Losses({ view, source }: { view: RecordView; source: Source }) {
         greatest only, so a spike of one step always shows. {source.kept}
       </p>
       <div class="narrow">
-        <Select label="Show" value={shown.value} options={options} onChange={(value) => (shown.value = value)} />
+        <Select label="Show" value={shown.value} options={choices(view, "all entrants, as bands")} onChange={(value) => (shown.value = value)} />
       </div>
       <Problem text={problem.value} />
       <Chart title="Training loss" summary={summary.value} data={data} height={380} onZoom={(found) => (range.value = found)} />
@@ -66,14 +62,13 @@ function every(values: ArrayLike<number | null>): boolean {
   return Array.from(values).every((value) => value === null || !(value <= 0));
 }
 
-function bandLines(view: RecordView, bands: LossBands): Line[] {
+function bandLines(view: RecordView, bands: Bands): Line[] {
   const ranked = bands.bands.some((band) => band.group === "ranked");
   return bands.bands
     .filter((band) => (band.group === "ranked") === ranked)
     .map((band) => {
       const entrant = view.entrants[band.entrant] as EntrantView;
-      const line = { key: entrant.name, label: entrant.name, style: entrant.style, x: bands.steps };
-      return { ...line, y: floats(band.median), band: { low: floats(band.low), high: floats(band.high) } };
+      return { key: entrant.name, label: entrant.name, style: entrant.style, x: bands.steps, y: band.median, band };
     });
 }
 
@@ -81,20 +76,6 @@ function bandsSaid(view: RecordView): string {
   const isRanked = view.entrants.some((entrant) => entrant.lanes.length > 0);
   const whose = isRanked ? "the fresh seeds at its ranked rate" : "all its lanes so far";
   return `Each band spans the least and the greatest loss of ${whose}; the line is the median over them.`;
-}
-
-function laneLines(view: RecordView, entrant: number, trails: readonly Trail[]): Line[] {
-  const { name, style, lanes } = view.entrants[entrant] as EntrantView;
-  const ranked = new Set(lanes);
-  const places = new Map(view.lanes.lane.map((lane, place) => [lane, place]));
-  return trails.map(({ lane, steps, values, broken }) => {
-    const place = places.get(lane) as number;
-    const ended = view.lanes.status[place] === "diverged" ? (view.lanes.ended_at[place] ?? broken) : broken;
-    const label = `lane ${lane}, lr ${rate(view.lanes.lr[place])}, seed ${view.lanes.seed[place]}`;
-    const isFaint = ranked.size > 0 && !ranked.has(lane);
-    const stop = ended === null ? undefined : { x: ended, note: `diverged at ${whole(ended)}` };
-    return { key: `${name} ${lane}`, label: isFaint || ranked.size > 6 ? label : `seed ${view.lanes.seed[place]}`, style, x: steps, y: values, isFaint, stop };
-  });
 }
 
 function lanesSaid(view: RecordView, entrant: number, trails: readonly Trail[]): string {

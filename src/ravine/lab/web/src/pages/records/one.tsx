@@ -96,7 +96,7 @@ function Whole({ view, source }: { view: RecordView; source: Source }) {
           {note}
         </p>
       ))}
-      {view.measures.length > 0 && <Scrubbed view={view} />}
+      {view.measures.length > 0 && <Scrubbed view={view} source={source} />}
       <Losses view={view} source={source} />
       {view.rates && <RateChart view={view} rates={view.rates} />}
       {tables.diverged && (

@@ -4,11 +4,14 @@ import { isStill } from "../../app/theme.ts";
 import { Chart } from "../../chart/chart.tsx";
 import type { ChartData, Line } from "../../chart/types.ts";
 import { Select, Slider } from "../../controls/fields.tsx";
+import { Problem } from "../../controls/problem.tsx";
 import { Swatch } from "../../controls/swatch.tsx";
 import { floats } from "../../pure/base64.ts";
 import { number, whole } from "../../pure/format.ts";
 import { placeAt, standings } from "./curves.ts";
-import type { EntrantView, Measure, RecordView } from "./types.ts";
+import { ALL, choices, evaluationLines, lanesOf } from "./lanes.ts";
+import type { Source } from "./source.ts";
+import type { EntrantView, LaneEvaluations, Measure, RecordView } from "./types.ts";
 
 const PLAY_MS = 6000;
 
@@ -20,8 +23,11 @@ interface Curve {
 }
 
 /** The evaluations of the fresh seeds, and the race again from its start: who leads at each step. */
-export function Scrubbed({ view }: { view: RecordView }) {
+export function Scrubbed({ view, source }: { view: RecordView; source: Source }) {
   const chosen = useSignal(0);
+  const shown = useSignal(ALL);
+  const found = useSignal<LaneEvaluations | null>(null);
+  const problem = useSignal("");
   const measure = (view.measures[chosen.value] ?? view.measures[0]) as Measure;
   const steps = measure.steps;
   const curves = useMemo(() => curvesOf(view, measure), [view, measure]);
@@ -33,6 +39,20 @@ export function Scrubbed({ view }: { view: RecordView }) {
     isPlaying.value = false;
   };
   useEffect(() => stop, [measure]);
+  const entrant = shown.value === ALL ? -1 : Number(shown.value);
+  useEffect(() => {
+    let isOld = entrant < 0;
+    found.value = null;
+    problem.value = "";
+    if (!isOld)
+      source.evaluations(measure, lanesOf(view, entrant)).then(
+        (lanes) => isOld || (found.value = lanes),
+        (error: Error) => isOld || (problem.value = error.message),
+      );
+    return () => {
+      isOld = true;
+    };
+  }, [view, measure, entrant]);
   const play = () => {
     if (isPlaying.value) return stop();
     if (at.value >= steps.length - 1) at.value = 0;
@@ -46,11 +66,18 @@ export function Scrubbed({ view }: { view: RecordView }) {
     );
   };
   const isRanked = measure.metric === view.metric && measure.split === view.split;
-  const isLog = curves.every((curve) => curve.low.every((value) => !(value <= 0)));
+  const drawn = entrant >= 0 && found.value ? [floats(found.value.values)] : curves.map((curve) => curve.low);
+  const isLog = drawn.every((values) => values.every((value) => !(value <= 0)));
+  const linesAt = (place: number): Line[] =>
+    entrant < 0
+      ? curves.map((curve) => lineOf(curve, steps, place))
+      : found.value
+        ? evaluationLines(view, entrant, found.value, place < steps.length - 1 ? (steps[place] as number) : Infinity)
+        : [];
   const data = useMemo(
     () =>
       computed<ChartData>(() => ({
-        lines: curves.map((curve) => lineOf(curve, steps, at.value)),
+        lines: linesAt(at.value),
         x: { label: "step", isLog: (steps.at(-1) ?? 0) > 20 },
         y: { label: `${measure.split} ${measure.metric}`, isLog },
         marks: [
@@ -58,7 +85,7 @@ export function Scrubbed({ view }: { view: RecordView }) {
           ...(at.value < steps.length - 1 ? [{ along: "x" as const, at: steps[at.value] as number, label: `step ${whole(steps[at.value] as number)}` }] : []),
         ],
       })),
-    [curves, at],
+    [curves, at, entrant, found.value],
   );
   const standing = standings(curves, at.value, isRanked && view.higher_is_better);
   const [first, second] = standing;
@@ -66,19 +93,23 @@ export function Scrubbed({ view }: { view: RecordView }) {
   return (
     <section aria-label="Evaluations">
       <h2>{view.kind === "race" ? "The race" : "Measured"}</h2>
-      {view.measures.length > 1 && (
-        <div class="narrow">
+      <div class="chosen">
+        {view.measures.length > 1 && (
           <Select
             label="Measured"
             value={String(chosen.value)}
             options={view.measures.map((one, place) => ({ value: String(place), label: `${one.metric} on ${one.split}` }))}
             onChange={(value) => (chosen.value = Number(value))}
           />
-        </div>
-      )}
+        )}
+        {view.kind === "race" && (
+          <Select label="Evaluations of" value={shown.value} options={choices(view, "all entrants: median and range")} onChange={(value) => (shown.value = value)} />
+        )}
+      </div>
+      <Problem text={problem.value} />
       <div class="race">
         <Chart
-          title={`${measure.metric} on ${measure.split}${view.kind === "race" ? ": median and range of the fresh seeds" : ""}`}
+          title={`${measure.metric} on ${measure.split}${entrant >= 0 ? `: every lane of ${view.entrants[entrant]?.name}, strong the fresh seeds at its ranked rate` : view.kind === "race" ? ": median and range of the fresh seeds" : ""}`}
           summary={`${said}.`}
           data={data}
           height={360}

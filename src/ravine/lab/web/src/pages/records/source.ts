@@ -1,6 +1,6 @@
 import { get, replay } from "../../net/api.ts";
-import { type Range, type Trail, around, runs, trailsOf, within } from "./curves.ts";
-import type { LaneCurves, LossBands, RecordView, ReplayData } from "./types.ts";
+import { type Bands, bandsOf, bandsWithin, type Range, type Trail, around, runs, trailsOf, within } from "./curves.ts";
+import type { LaneCurves, LaneEvaluations, LossBands, Measure, RecordView, ReplayData } from "./types.ts";
 
 const COLUMNS = 400;
 
@@ -8,8 +8,10 @@ const COLUMNS = 400;
 export interface Source {
   view(): Promise<RecordView>;
   /** Of a range, or all; finer the less is shown. */
-  bands(range: Range | null, steps: number): Promise<LossBands>;
+  bands(range: Range | null, steps: number): Promise<Bands>;
   lanes(numbers: readonly number[], range: Range | null, steps: number): Promise<Trail[]>;
+  /** Of one of the view's measures, lane by lane; a report has those of other lanes with them. */
+  evaluations(measure: Measure, numbers: readonly number[]): Promise<LaneEvaluations>;
   /** The winner as a script; null where the view has what there is. */
   script(): Promise<{ text: string; note: string }> | null;
   /** What is not here; empty where everything is. */
@@ -25,8 +27,10 @@ export function served(id: string): Source {
   };
   return {
     view: () => get<RecordView>(base),
-    bands: (range, steps) => get<LossBands>(`${base}/bands?${window(range, steps)}`),
+    bands: async (range, steps) => bandsOf(await get<LossBands>(`${base}/bands?${window(range, steps)}`)),
     lanes: async (numbers, range, steps) => trailsOf(await get<LaneCurves>(`${base}/curves?lanes=${runs(numbers)}&${window(range, steps)}`)),
+    evaluations: ({ split, metric }, numbers) =>
+      get<LaneEvaluations>(`${base}/evaluations?${new URLSearchParams({ split, metric, lanes: runs(numbers) })}`),
     script: () => get<{ text: string; note: string }>(`${base}/recipe`),
     kept: "",
   };
@@ -39,9 +43,10 @@ export function inlined(): Source | null {
   const trails = new Map(trailsOf(data.curves).map((trail) => [trail.lane, trail]));
   return {
     view: async () => data.view,
-    bands: async () => data.bands,
+    bands: async (range) => (range && bandsWithin(data.view, trails, range, 2 * COLUMNS)) || bandsOf(data.bands),
     lanes: async (numbers, range, steps) =>
       numbers.flatMap((lane) => trails.get(lane) ?? []).map((trail) => (range ? within(trail, around(range, steps)) : trail)),
+    evaluations: async (measure) => data.evaluations[data.view.measures.indexOf(measure)] as LaneEvaluations,
     script: () => null,
     kept: data.kept,
   };

@@ -122,11 +122,18 @@ export interface LaneCurves {
   values: string;
 }
 
+export interface LaneEvaluations {
+  lanes: number[];
+  steps: number[];
+  values: string;
+}
+
 export interface ReplayData {
   kind: "record";
   view: RecordView;
   bands: LossBands;
   curves: LaneCurves;
+  evaluations: LaneEvaluations[];
   kept: string;
 }
 
