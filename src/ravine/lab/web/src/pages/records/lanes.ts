@@ -4,6 +4,8 @@ import { rate, whole } from "../../pure/format.ts";
 import type { EntrantView, LaneEvaluations, RecordView } from "./types.ts";
 
 export const ALL = "all";
+/** Lanes of which each has its marks and a label at its end; of more only those that are ranked. */
+const FEW = 12;
 
 /** The lanes of an entrant. */
 export function lanesOf(view: RecordView, entrant: number): number[] {
@@ -16,12 +18,13 @@ export function dressed(view: RecordView, entrant: number): (lane: number, broke
   const own = view.lanes;
   const ranked = new Set(lanes);
   const places = new Map(own.lane.map((lane, place) => [lane, place]));
+  const isCrowd = !ranked.size && lanesOf(view, entrant).length > FEW;
   return (lane, broken) => {
     const place = places.get(lane) as number;
     const ended = own.status[place] === "diverged" ? (own.ended_at[place] ?? broken) : broken;
-    const isFaint = ranked.size > 0 && !ranked.has(lane);
+    const isFaint = isCrowd || (ranked.size > 0 && !ranked.has(lane));
     const label = isFaint || ranked.size > 6 || !ranked.size ? `lane ${lane}, lr ${rate(own.lr[place])}, seed ${own.seed[place]}` : `seed ${own.seed[place]}`;
-    return { key: `${name} ${lane}`, label, style, isFaint, stop: ended === null ? undefined : { x: ended, note: `diverged at ${whole(ended)}` } };
+    return { key: `${name} ${lane}`, label, style: isFaint ? { ...style, dash: [] } : style, isFaint, stop: ended === null ? undefined : { x: ended, note: `diverged at ${whole(ended)}` } };
   };
 }
 

@@ -85,7 +85,7 @@ function lanesSaid(view: RecordView, entrant: number, trails: readonly Trail[]):
   const missing = own.length - trails.length;
   return (
     `${counted(own.length, "lane")} of ${view.entrants[entrant]?.name}, ${diverged || "none"} diverged. ` +
-    `Strong: the fresh seeds at the ranked rate. Every step of ${exact} of them is drawn here` +
+    `${view.entrants[entrant]?.lanes.length ? "Strong: the fresh seeds at the ranked rate. " : ""}Every step of ${exact} of them is drawn here` +
     `${missing ? `; ${counted(missing, "lane")} without a loss in this range or this file` : ""}.`
   );
 }

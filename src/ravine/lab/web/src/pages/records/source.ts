@@ -3,6 +3,9 @@ import { type Bands, bandsOf, bandsWithin, type Range, type Trail, around, runs,
 import type { LaneCurves, LaneEvaluations, LossBands, Measure, RecordView, ReplayData } from "./types.ts";
 
 const COLUMNS = 400;
+const LEAST_COLUMNS = 60;
+// Of all lanes together: what a browser without a GPU draws without a wait.
+const LANE_COLUMNS = 10_000;
 
 /** Where a record comes from: the lab's server, or the report that it stands in. */
 export interface Source {
@@ -20,15 +23,18 @@ export interface Source {
 
 export function served(id: string): Source {
   const base = `/api/records/${encodeURIComponent(id)}`;
-  const window = (range: Range | null, steps: number) => {
-    if (!range) return `columns=${COLUMNS}`;
+  const window = (range: Range | null, steps: number, columns = COLUMNS) => {
+    if (!range) return `columns=${columns}`;
     const [start, stop] = around(range, steps);
-    return `columns=${2 * COLUMNS}&start=${start}&stop=${stop}`;
+    return `columns=${2 * columns}&start=${start}&stop=${stop}`;
   };
   return {
     view: () => get<RecordView>(base),
     bands: async (range, steps) => bandsOf(await get<LossBands>(`${base}/bands?${window(range, steps)}`)),
-    lanes: async (numbers, range, steps) => trailsOf(await get<LaneCurves>(`${base}/curves?lanes=${runs(numbers)}&${window(range, steps)}`)),
+    lanes: async (numbers, range, steps) => {
+      const columns = Math.max(LEAST_COLUMNS, Math.min(COLUMNS, Math.floor(LANE_COLUMNS / numbers.length)));
+      return trailsOf(await get<LaneCurves>(`${base}/curves?lanes=${runs(numbers)}&${window(range, steps, columns)}`));
+    },
     evaluations: ({ split, metric }, numbers) =>
       get<LaneEvaluations>(`${base}/evaluations?${new URLSearchParams({ split, metric, lanes: runs(numbers) })}`),
     script: () => get<{ text: string; note: string }>(`${base}/recipe`),
