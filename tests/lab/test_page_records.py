@@ -64,7 +64,8 @@ def replay(tmp_path_factory):
 
 def assert_accessible(browser, address, scheme):
     """With the policy of the page off, for the rules are injected."""
-    context = browser.new_context(color_scheme=scheme, bypass_csp=True)
+    look = {"forced_colors": "active"} if scheme == "forced" else {"color_scheme": scheme}
+    context = browser.new_context(bypass_csp=True, **look)
     page = context.new_page()
     page.goto(address)
     page.wait_for_selector(".standing li")
@@ -116,12 +117,81 @@ def test_print_is_the_static_page(opened, replay):
     assert page.locator("#app").is_hidden()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_report_reads_without_eyes_and_at_320_pixels(browser, opened, replay, scheme):
+@pytest.mark.parametrize("scheme", ["light", "dark", "forced"])
+def test_a_report_reads_without_eyes(browser, replay, scheme):
     assert_accessible(browser, replay, scheme)
-    page = opened(replay, width=320, scheme=scheme)
+
+
+def test_a_report_reads_at_320_pixels(opened, replay):
+    page = opened(replay, width=320)
     page.wait_for_selector(".standing li")
+    page.get_by_label("Evaluations of", exact=True).select_option(label="every lane of adam")
+    for summary in page.locator("#app details > summary").all():
+        summary.click()
     assert page.evaluate("document.documentElement.scrollWidth") == 320
+
+
+SERIES = "host => host.plot.series.length - 1"
+COLUMNS = "host => host.plot.data[0].length"
+
+
+def test_every_seed_s_evaluations_can_be_seen_and_follow_the_step(opened, replay):
+    page = opened(replay)
+    chart = page.get_by_role("region", name="Evaluations").locator(".chart-host")
+    page.get_by_label("Evaluations of", exact=True).select_option(label="every lane of adam")
+    page.wait_for_function("host => host.plot.series.length === 7", arg=chart.element_handle())
+    seeds = chart.evaluate("host => host.plot.series.slice(1).map((_, line) => host.plot.data[line + 1].filter(v => v != null).length)")
+    assert seeds == [30] * 6, "three seeds at each of two rates, with every evaluation"
+    slider = page.get_by_label("Step", exact=True)
+    slider.focus()
+    slider.press("Home")
+    page.wait_for_function("host => host.plot.data[0].length === 1", arg=chart.element_handle())
+    assert chart.evaluate(SERIES) == 6
+
+
+def test_bands_grow_finer_with_the_zoom_in_a_report_that_has_every_loss(opened, replay):
+    page = opened(replay)
+    chart = page.get_by_role("region", name="Training losses")
+    host = chart.locator(".chart-host")
+    page.wait_for_function("host => host.plot?.series.length > 3", arg=host.element_handle())
+    assert host.evaluate(COLUMNS) == 240
+    chart.get_by_role("button", name="Zoom in").click()
+    page.wait_for_function("host => host.plot.data[0].every((x, k, all) => !k || x === all[k - 1] + 1)", arg=host.element_handle())
+    assert host.evaluate(COLUMNS) > 240
+
+
+def test_by_keyboard_alone_a_seed_is_chosen_and_read(opened, replay):
+    page = opened(replay)
+    page.wait_for_selector(".standing li")
+    focused = "() => document.activeElement.labels?.[0]?.textContent ?? document.activeElement.getAttribute('aria-roledescription') ?? ''"
+
+    def tab_to(name):
+        for _ in range(40):
+            page.keyboard.press("Tab")
+            if page.evaluate(focused).strip() == name:
+                return
+        pytest.fail(f"Tab never came to {name!r}")
+
+    tab_to("Evaluations of")
+    page.keyboard.press("ArrowDown")
+    page.wait_for_selector("figcaption:has-text('every lane of')")
+    tab_to("chart")
+    page.keyboard.press("End")
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('[aria-live]')].some(one => /seed \\d+, step \\d+: [\\d.]+/.test(one.textContent))"
+    )
+    tab_to("Step")
+
+
+def test_a_browser_that_cannot_unpack_shows_the_still_report_and_says_so(browser, replay):
+    context = browser.new_context()
+    context.add_init_script("delete globalThis.DecompressionStream")
+    page = context.new_page()
+    page.goto(replay)
+    page.wait_for_selector("text=This browser cannot unpack the interactive report")
+    assert page.locator("#static h1").is_visible()
+    context.close()
 
 
 def test_a_record_is_opened_from_the_list_followed_and_missed(opened, lab):
@@ -140,6 +210,14 @@ def test_a_record_is_opened_from_the_list_followed_and_missed(opened, lab):
     path.unlink()
     page.wait_for_selector("text=followed.ravine was deleted, moved or renamed")
     assert page.get_by_role("heading", name="Rate sensitivity").is_visible(), "what was read stays"
+    page.wait_for_timeout(500)
+    assert page.locator("text=The server does not answer").count() == 0, "the record is gone, the server is not"
+    records_fixture.write(path, optimizers=("sgd", "adam"), seeds=2)
+    page.get_by_role("button", name="Try again").click()
+    page.wait_for_selector("[role=alert]", state="detached")
+    with resume(path) as writer:
+        writer.set_meta("status", "interrupted")
+    page.wait_for_selector("text=Partial: this race was interrupted")
 
 
 def test_a_race_that_has_just_begun_is_a_page(opened, lab):

@@ -5,6 +5,7 @@ import { Problem } from "../../controls/problem.tsx";
 import { Swatch } from "../../controls/swatch.tsx";
 import { isReplay } from "../../net/api.ts";
 import { follow } from "../../net/stream.ts";
+import { whole } from "../../pure/format.ts";
 import { Losses } from "./losses.tsx";
 import { RateChart } from "./rates.tsx";
 import { Scrubbed } from "./scrubbed.tsx";
@@ -19,20 +20,25 @@ export function One({ source, id }: { source: Source; id: string }) {
   const [view, setView] = useState<RecordView | null>(null);
   const [problem, setProblem] = useState("");
   const load = useMemo(() => seldom(() => source.view().then(setView, (error: Error) => setProblem(error.message))), [source]);
+  const [turn, setTurn] = useState(0);
   const again = () => {
     setProblem("");
+    setTurn(turn + 1);
     load();
   };
   useEffect(() => {
     if (isReplay) return load();
-    return follow(`/api/records/${id}/events`, {
+    const end = follow(`/api/records/${id}/events`, {
       changed: () => load(),
       gone: ({ error }: { error: string }) => {
+        // The server ends the stream now, which is no silence of its.
+        end();
         setProblem(error);
         announce(error);
       },
     });
-  }, [source]);
+    return end;
+  }, [source, turn]);
   return (
     <div class="record">
       {!isReplay && (
@@ -83,7 +89,10 @@ function Whole({ view, source }: { view: RecordView; source: Source }) {
         </p>
       )}
       <h1>{view.name}</h1>
-      <p class="quiet">{view.subtitle}</p>
+      <p class="quiet">
+        {view.subtitle}
+        {view.status === "running" && ` · the longest lane is at step ${whole(Math.max(0, ...view.lanes.losses))} of ${whole(view.steps)}`}
+      </p>
       <p class="lead verdict prose">{view.verdict}</p>
       {view.ranking.rows.length > 0 && (
         <section aria-label="Ranking">
