@@ -82,6 +82,8 @@ function drawLine(u: uPlot, line: Line, turn: number, data: ChartData, ratio: nu
     const { x, y } = at(place);
     if (x >= left - 1 && x <= left + width + 1 && y >= top && y <= top + height) drawMarker(ctx, line.style.marker, x, y, 4 * ratio, color("--paper"));
   }
+  // The last place may lie just behind the edge of what is shown.
+  end.x = Math.min(left + width, end.x);
   end.y = Math.min(top + height, Math.max(top, end.y));
   if (line.stop) drawMarker(ctx, "x", end.x, Math.max(end.y, top + 7 * ratio), 6 * ratio, color("--paper"));
   return end;

@@ -4,8 +4,18 @@ import { rate, whole } from "../../pure/format.ts";
 import type { EntrantView, LaneEvaluations, RecordView } from "./types.ts";
 
 export const ALL = "all";
-/** Lanes of which each has its marks and a label at its end; of more only those that are ranked. */
+/** Lines of which each has its marks and a label at its end; of more lanes only those that are ranked, of more entrants the first. */
 const FEW = 12;
+
+/** Whether an entrant is one too many to be named in a chart of all. */
+export function isOneOfMany(view: RecordView, entrant: number): boolean {
+  return entrant >= FEW && view.entrants.length > FEW;
+}
+
+/** What is said where some are not named in it; empty where all are. */
+export function fewSaid(view: RecordView): string {
+  return view.entrants.length > FEW ? ` Named at their ends: the first ${FEW} of ${view.entrants.length}; the cursor reads all.` : "";
+}
 
 /** The lanes of an entrant. */
 export function lanesOf(view: RecordView, entrant: number): number[] {

@@ -6,7 +6,7 @@ import { Select } from "../../controls/fields.tsx";
 import { Problem } from "../../controls/problem.tsx";
 import { counted } from "../../pure/format.ts";
 import type { Bands, Range, Trail } from "./curves.ts";
-import { ALL, choices, dressed, lanesOf } from "./lanes.ts";
+import { ALL, choices, dressed, fewSaid, isOneOfMany, lanesOf } from "./lanes.ts";
 import type { Source } from "./source.ts";
 import type { EntrantView, RecordView } from "./types.ts";
 
@@ -68,14 +68,14 @@ function bandLines(view: RecordView, bands: Bands): Line[] {
     .filter((band) => (band.group === "ranked") === ranked)
     .map((band) => {
       const entrant = view.entrants[band.entrant] as EntrantView;
-      return { key: entrant.name, label: entrant.name, style: entrant.style, x: bands.steps, y: band.median, band };
+      return { key: entrant.name, label: entrant.name, style: entrant.style, x: bands.steps, y: band.median, band, isFaint: isOneOfMany(view, band.entrant) };
     });
 }
 
 function bandsSaid(view: RecordView): string {
   const isRanked = view.entrants.some((entrant) => entrant.lanes.length > 0);
   const whose = isRanked ? "the fresh seeds at its ranked rate" : "all its lanes so far";
-  return `Each band spans the least and the greatest loss of ${whose}; the line is the median over them.`;
+  return `Each band spans the least and the greatest loss of ${whose}; the line is the median over them.${fewSaid(view)}`;
 }
 
 function lanesSaid(view: RecordView, entrant: number, trails: readonly Trail[]): string {

@@ -9,7 +9,7 @@ import { Swatch } from "../../controls/swatch.tsx";
 import { floats } from "../../pure/base64.ts";
 import { number, whole } from "../../pure/format.ts";
 import { placeAt, standings } from "./curves.ts";
-import { ALL, choices, evaluationLines, lanesOf } from "./lanes.ts";
+import { ALL, choices, evaluationLines, isOneOfMany, lanesOf } from "./lanes.ts";
 import type { Source } from "./source.ts";
 import type { EntrantView, LaneEvaluations, Measure, RecordView } from "./types.ts";
 
@@ -70,7 +70,7 @@ export function Scrubbed({ view, source }: { view: RecordView; source: Source })
   const isLog = drawn.every((values) => values.every((value) => !(value <= 0)));
   const linesAt = (place: number): Line[] =>
     entrant < 0
-      ? curves.map((curve) => lineOf(curve, steps, place))
+      ? curves.map((curve) => ({ ...lineOf(curve, steps, place), isFaint: isOneOfMany(view, view.entrants.indexOf(curve.entrant)) }))
       : found.value
         ? evaluationLines(view, entrant, found.value, place < steps.length - 1 ? (steps[place] as number) : Infinity)
         : [];
