@@ -1,87 +1,20 @@
 """The race page in a real browser: played, scrubbed, steered by keyboard, read without eyes, in every theme and at 320 px."""
 
-import pathlib
 import re
-import shutil
 
 import pytest
 
+from lab_browser import NEEDS, WAIT_MS, has_text, played, playwright, ready, violations
 from lab_client import wait_for
-from ravine.report import bundle
 
-playwright = pytest.importorskip("playwright.sync_api", reason="a browser test needs Playwright: pip install playwright")
-
-WEB = pathlib.Path(bundle.__file__).parents[1] / "lab" / "web"
-AXE = WEB / "node_modules" / "axe-core" / "axe.min.js"
-CHROMIUM = shutil.which("chromium")
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
-WAIT_MS = 90_000
 RACE = "race?v=1&t=curve:sine&o=sgd,adam&r=0.05&s=3&w=8&n=30&sc=constant"
 BROKEN = "race?v=1&t=curve:sine&o=sgd,adam&r=sgd:30,adam:0.05&s=3&w=8&n=60&sc=constant"
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium"),
-    pytest.mark.skipif(bundle.find() is None, reason="needs the built page: make web"),
-    pytest.mark.skipif(not AXE.exists(), reason="needs axe-core: make web"),
-]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as engine:
-        browser = engine.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def opened(browser, lab):
-    """Opens pages; afterwards none may have failed or asked another host."""
-    contexts, errors, asked = [], [], []
-
-    def open_page(address, *, width=1280, scheme="light", **settings):
-        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, **settings)
-        context.set_default_timeout(WAIT_MS)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
-        page.on("request", lambda request: asked.append(request.url))
-        page.goto(f"{lab.base}/#token={lab.address.token}&/{address}")
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert errors == []
-    assert [url for url in asked if not url.startswith((lab.base, "data:"))] == []
-
-
-def ready(page):
-    page.wait_for_selector(".play:not([disabled])")
-    return page
-
-
-def played(page):
-    ready(page).click(".play")
-    page.wait_for_selector(".play:has-text('Play again')")
-    return page
-
-
-def has_text(page, selector, text):
-    playwright.expect(page.locator(selector).first).to_have_text(re.compile(text), timeout=WAIT_MS)
+pytestmark = NEEDS
 
 
 def drawn(page, points):
     wait_for(lambda: page.evaluate("document.querySelector('.chart-host')?.plot?.data[0].length") == points)
-
-
-def violations(page):
-    page.evaluate(AXE.read_text())
-    found = page.evaluate(f"axe.run(document, {{runOnly: {RULES}}})")
-    return [(one["id"], [node["html"] for node in one["nodes"]]) for one in found["violations"]]
 
 
 def test_a_race_is_played_ranked_and_looked_back_at(opened):

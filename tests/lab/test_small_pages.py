@@ -1,28 +1,12 @@
 """The small pages in a real browser: each opens without an error, can be read without eyes, by keyboard, in both themes and at 320 px."""
 
-import pathlib
 import re
-import shutil
 
 import pytest
 
-from ravine.report import bundle
+from lab_browser import NEEDS, WAIT_MS, playwright, stands_at, violations
 
-playwright = pytest.importorskip("playwright.sync_api", reason="a browser test needs Playwright: pip install playwright")
-
-WEB = pathlib.Path(bundle.__file__).parents[1] / "lab" / "web"
-AXE = WEB / "node_modules" / "axe-core" / "axe.min.js"
-CHROMIUM = shutil.which("chromium")
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
-WAIT_MS = 60_000
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium"),
-    pytest.mark.skipif(bundle.find() is None or bundle.find_more() is None, reason="needs the built page: make web"),
-    pytest.mark.skipif(not AXE.exists(), reason="needs axe-core: make web"),
-]
+pytestmark = NEEDS
 
 PAGES = {
     "surface": ("surface?optimizers=sgd,adam&lr=0.05&steps=60", "canvas"),
@@ -37,49 +21,21 @@ PAGES = {
 }
 
 
-@pytest.fixture(scope="module")
-def browser():
-    with playwright.sync_playwright() as engine:
-        browser = engine.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
-def opened(browser, lab):
-    """Opens pages in a window of their own, and looks for errors when they are left."""
-    contexts, errors = [], []
+def opened(opened):
+    """Opens a page by its name here, or any address, and waits for what it shows."""
 
-    def open_page(name, *, width=1280, scheme="light", is_refused=False, **settings):
-        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, **settings)
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(WAIT_MS)
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        known = "400 (Bad Request)" if is_refused else None
-        page.on("console", lambda message: errors.append(message.text) if is_error(message, known) else None)
+    def open_page(name, **settings):
         address, sign = PAGES.get(name, (name, "h1"))
-        page.goto(f"{lab.base}/#token={lab.address.token}&/{address}")
+        page = opened(address, **settings)
         page.wait_for_selector(sign)
         return page
 
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert errors == []
-
-
-def is_error(message, known):
-    return message.type == "error" and not (known and known in message.text)
+    return open_page
 
 
 def holds(page, selector, text):
     playwright.expect(page.locator(selector)).to_have_text(text, timeout=WAIT_MS)
-
-
-def stands_at(page, settings):
-    """The address comes to end so."""
-    playwright.expect(page).to_have_url(re.compile(re.escape(settings)), timeout=WAIT_MS)
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (320, "dark")])
@@ -87,9 +43,7 @@ def stands_at(page, settings):
 def test_a_page_opens_fits_and_is_accessible(opened, name, width, scheme):
     page = opened(name, width=width, scheme=scheme)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
-    page.evaluate(AXE.read_text())
-    found = page.evaluate(f"axe.run(document, {{runOnly: {RULES}}})")
-    assert [(one["id"], [node["html"] for node in one["nodes"]]) for one in found["violations"]] == []
+    assert violations(page) == []
 
 
 def test_what_is_set_stands_in_the_address_and_the_numbers_follow(opened):

@@ -77,7 +77,7 @@ test("the token is taken out of the address, and what follows it stays", () => {
 test("numbers are said in few digits and never as a row of zeros", () => {
   assert.deepEqual([0.0123456, 1234, 1e-7, 0, null, Number.NaN, -0.5, 123456.7].map((value) => number(value)), ["0.0123", "1234", "1e-7", "0", "–", "NaN", "−0.500", "1.23e5"]);
   assert.deepEqual([0.1, 0.0316227766, 3e-4, 10].map((value) => rate(value)), ["0.1", "0.0316", "3e-4", "10"]);
-  assert.equal(whole(1234567), "1 234 567");
+  assert.equal(whole(1234567), "1,234,567");
   assert.deepEqual([0.001, 100, 1e-6, 1e12].map(power), ["0.001", "100", "10⁻⁶", "10¹²"]);
   assert.equal(listed(["a", "b", "c"]), "a, b and c");
 });

@@ -16,6 +16,8 @@ export function Shell() {
   useEffect(() => {
     // A report has its race's name already.
     if (!isReplay) document.title = here ? `${here.title} · ravine` : "ravine";
+    // On a narrow screen the navigation is one line that scrolls.
+    document.querySelector(".top [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
   }, [here]);
   if (!here) return null;
   return (

@@ -58,7 +58,7 @@ export function axisOf(axis: Axis, side: "x" | "y"): uPlot.Axis {
     size: side === "x" ? 28 : 52,
     label: axis.label,
     labelSize: 18,
-    ...(axis.isLog ? { splits: (_, __, low, high) => logSplits(low, high), filter: (_, splits) => splits, values: (_, splits) => logLabels(splits, side === "x" ? 8 : 9) } : {}),
+    ...(axis.isLog ? { splits: (_, __, low, high) => logSplits(low, high), filter: (_, splits) => splits, values: (u, splits) => logLabels(splits, side === "x" ? Math.min(8, u.over.clientWidth / 40) : 9) } : {}),
     ...(axis.isLog ? {} : { values: (_, splits) => splits.map((value) => rate(value)) }),
     ...(axis.isLog ? {} : { space: side === "x" ? 60 : 36 }),
   } as uPlot.Axis;
@@ -80,6 +80,8 @@ export function scaleOf(axis: Axis, now: () => Axis, side: "x" | "y", zoom: () =
 /** The range of an axis for values from `low` to `high`. */
 export function rangeOf(low: number | null, high: number | null, axis: Axis, room: number): [number, number] {
   if (low === null || high === null || !Number.isFinite(low) || !Number.isFinite(high)) return axis.empty ?? (axis.isLog ? [1, 10] : [0, 1]);
+  // An x with both of its bounds given shows all between them, as a probability's does.
+  if (!room && !axis.isLog && axis.low !== undefined && axis.high !== undefined) return [axis.low, axis.high];
   let [bottom, top] = [Math.max(low, axis.low ?? low), Math.min(high, axis.high ?? high)];
   if (top <= bottom) [bottom, top] = axis.isLog ? [bottom / 2, bottom * 2] : [bottom - 0.5, bottom + 0.5];
   if (axis.isLog) {

@@ -21,9 +21,9 @@ export function rate(value: number | null | undefined, digits = 3): string {
   return Math.abs(text) >= 1e-3 && Math.abs(text) < 1e5 ? String(text) : short(text.toExponential());
 }
 
-/** 1234567 as "1 234 567", with thin spaces. */
+/** 1234567 as "1,234,567", as the command line writes it. */
 export function whole(value: number): string {
-  return minus(String(Math.round(value)).replace(/\B(?=(\d{3})+$)/g, " "));
+  return minus(String(Math.round(value)).replace(/\B(?=(\d{3})+$)/g, ","));
 }
 
 /** Ten to an integer power as an axis writes it: 0.01, 1, 100, 10⁻⁶. */

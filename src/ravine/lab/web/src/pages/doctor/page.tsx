@@ -147,7 +147,8 @@ function Findings({ found }: { found: Diagnosis }) {
           <dl>
             {one.where && <Entry name="where" text={one.where} />}
             <Entry name="measured" text={one.measured} />
-            <Entry name="allowed" text={one.source ? `${one.threshold} (${one.source})` : one.threshold} />
+            {one.threshold !== "none" && <Entry name="allowed" text={one.threshold} />}
+            {one.source && <Entry name="source" text={one.source} />}
             <Entry name="do" text={one.remedy} />
           </dl>
         </section>
@@ -172,7 +173,7 @@ function Run({ reading }: { reading: Reading }) {
     return computed<ChartData>(() => ({
       lines: all.map((one, place) => ({ key: one.name, label: one.name, style: seriesStyle(place), x: one.steps, y: one.values })),
       x: { label: "step" },
-      y: { label: "", isLog },
+      y: { label: Object.keys(reading.series).every((role) => role.endsWith("loss")) ? "loss" : "value", isLog },
       marks: reading.marks.map((mark) => ({ along: "x", at: mark.step, label: mark.label })),
     }));
   }, [reading]);

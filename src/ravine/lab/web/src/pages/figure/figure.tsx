@@ -3,6 +3,8 @@ import { route } from "../../app/route.ts";
 import { Code } from "../../controls/code.tsx";
 import { Part } from "../../controls/fields.tsx";
 import { Problem } from "../../controls/problem.tsx";
+import { Swatch } from "../../controls/swatch.tsx";
+import type { LineStyle } from "../../chart/types.ts";
 import { useAnswer } from "./answer.ts";
 import { type Field, Fields } from "./fields.tsx";
 
@@ -71,12 +73,28 @@ export function Texts({ commands, python }: { commands: readonly string[]; pytho
   );
 }
 
+/** Which line is which, with a value where one is said of each; `isSpare` where a wide chart names its lines itself. */
+export function Key({ lead, lines, isSpare = false }: { lead?: string; lines: readonly { label: string; style: LineStyle; said?: string }[]; isSpare?: boolean }) {
+  return (
+    <p class={`line-key${isSpare ? " narrow-only" : ""}`}>
+      {lead}
+      {lines.map((line, place) => (
+        <span key={place}>
+          <Swatch style={line.style} /> {line.label} <b>{line.said}</b>
+        </span>
+      ))}
+    </p>
+  );
+}
+
 /** A table with its first column as heads of the rows. */
 export function Table({ caption, heads, rows }: { caption: string; heads: readonly string[]; rows: readonly ComponentChildren[][] }) {
   return (
     <div class="scroll" tabIndex={0} role="region" aria-label={caption}>
       <table>
-        <caption>{caption}</caption>
+        <caption>
+          <span>{caption}</span>
+        </caption>
         <thead>
           <tr>
             {heads.map((head, place) => (

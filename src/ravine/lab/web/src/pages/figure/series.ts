@@ -10,7 +10,7 @@ export function seriesStyle(place: number): LineStyle {
   const turn = place % LIGHT.length;
   return {
     colour: { light: LIGHT[turn] as string, dark: DARK[turn] as string },
-    dash: DASHES[place % DASHES.length] as number[],
+    dash: DASHES[(place + Math.floor(place / DASHES.length)) % DASHES.length] as number[],
     marker: MARKERS[turn] as Marker,
   };
 }

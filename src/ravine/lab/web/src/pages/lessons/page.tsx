@@ -94,7 +94,7 @@ function One({ name }: { name: string }) {
         <h1>{lesson.question}</h1>
         <p class="lead">{lesson.claim}</p>
         <p class="quiet">
-          {lesson.source}. Set-up: {lesson.setup}.
+          Source: {lesson.source}. Set-up: {lesson.setup}.
         </p>
         {lesson.presets.length > 0 && (
           <p>

@@ -5,7 +5,7 @@ import { Chart } from "../../chart/chart.tsx";
 import type { ChartData, LineStyle } from "../../chart/types.ts";
 import { floats } from "../../pure/base64.ts";
 import { number } from "../../pure/format.ts";
-import { Table } from "../figure/figure.tsx";
+import { Key, Table } from "../figure/figure.tsx";
 import { seriesStyle } from "../figure/series.ts";
 import { MapView } from "../surface/view.tsx";
 
@@ -72,6 +72,7 @@ function Lines({ panel }: { panel: Panel }) {
   return (
     <>
       <Chart title={panel.title} summary={`${ends}.`} data={data} height={280} />
+      <Key lines={data.value.lines} isSpare />
       {ticks.length > 0 && <p class="quiet">{ticks.join(", ")}.</p>}
     </>
   );

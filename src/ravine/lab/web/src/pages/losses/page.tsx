@@ -2,7 +2,7 @@ import { computed } from "@preact/signals";
 import { useMemo } from "preact/hooks";
 import { Chart } from "../../chart/chart.tsx";
 import type { ChartData } from "../../chart/types.ts";
-import { type Figure, FigurePage } from "../figure/figure.tsx";
+import { type Figure, FigurePage, Key } from "../figure/figure.tsx";
 import { type Field, spoken } from "../figure/fields.tsx";
 import { seriesStyle } from "../figure/series.ts";
 import { number } from "../../pure/format.ts";
@@ -23,9 +23,9 @@ const FIELDS: Field[] = [
   { key: "classes", label: "Classes", kind: "whole", usual: "2", low: 2, high: 100000 },
 ];
 const PANELS = [
-  ["logit_slopes", "What reaches the network: slope by the logit", false],
-  ["values", "The loss", false],
-  ["slopes", "Slope by p", true],
+  ["logit_slopes", "What reaches the network: slope by the logit", "size of the slope"],
+  ["values", "The loss", "loss"],
+  ["slopes", "Slope by p", "size of the slope"],
 ] as const;
 
 /** Losses of one example over the probability of what is true. */
@@ -37,12 +37,13 @@ export function Losses() {
       lead="A confident mistake lies at the left. Notice which losses still push there: only what reaches the logit moves the weights."
       fields={FIELDS}
     >
-      {(found) => PANELS.map(([part, title, isLog]) => <Panel key={part} part={part} title={title} isLog={isLog} found={found} />)}
+      {(found) => PANELS.map(([part, title, up]) => <Panel key={part} part={part} title={title} up={up} found={found} />)}
     </FigurePage>
   );
 }
 
-function Panel({ part, title, isLog, found }: { part: keyof Shape; title: string; isLog: boolean; found: Found }) {
+function Panel({ part, title, up, found }: { part: keyof Shape; title: string; up: string; found: Found }) {
+  const isLog = part === "slopes";
   const { p, losses } = found.numbers;
   const data = useMemo(
     () =>
@@ -55,16 +56,21 @@ function Panel({ part, title, isLog, found }: { part: keyof Shape; title: string
           y: shape[part].map(Math.abs),
         })),
         x: { label: "p of the true class", low: 0, high: 1 },
-        y: { label: isLog ? "size" : "", isLog, low: isLog ? 1e-2 : 0, high: isLog ? 300 : part === "values" ? 5 : undefined },
+        y: { label: up, isLog, low: isLog ? 1e-2 : 0, high: isLog ? 300 : part === "values" ? 5 : undefined },
       })),
     [found],
   );
   const place = p.findIndex((x) => x >= 0.01);
-  const said = Object.entries(losses).map(([name, shape]) => `${spoken(name)} ${number(Math.abs(shape[part][place] ?? Number.NaN))}`);
+  const lines = Object.entries(losses).map(([name, shape]) => ({
+    label: spoken(name),
+    style: seriesStyle(LOSSES.indexOf(name)),
+    said: number(Math.abs(shape[part][place] ?? Number.NaN)),
+  }));
+  const said = lines.map((line) => `${line.label} ${line.said}`);
   return (
     <>
       <Chart title={title} summary={`At p = 0.01: ${said.join(", ")}.`} data={data} height={260} />
-      <p class="quiet note">At p = 0.01: {said.join(", ")}.</p>
+      <Key lead="At p = 0.01:" lines={lines} />
     </>
   );
 }

@@ -39,7 +39,7 @@ export function Memory() {
     <FigurePage<Found>
       name="memory"
       title="Memory"
-      lead="Bytes for every parameter. Notice that the weights themselves are the smaller part: the optimiser's state is what a choice of optimiser costs."
+      lead="Bytes (B) for every parameter, and in all. Notice that the weights themselves are the smaller part: the optimiser's state is what a choice of optimiser costs."
       fields={fields}
     >
       {(found) => <Bars found={found} />}
@@ -71,7 +71,7 @@ function Bars({ found }: { found: Found }) {
                 <i key={part} class={`part-${part}`} style={{ width: `${(82 * (plan.bytes_per_parameter[part] ?? 0)) / most}%` }} />
               ))}
               <b>
-                {number(totals[place])} · {size(plan.bytes.total ?? 0)}
+                {number(totals[place])} B · {size(plan.bytes.total ?? 0)}
               </b>
             </div>
           </div>

@@ -16,7 +16,7 @@ type Found = Figure<{ gradients: number[]; casts: Cast[] }>;
 
 const FORMATS = ["fp16", "bf16", "fp8_e4m3", "fp8_e5m2"];
 const FIELDS: Field[] = [
-  { key: "gradients", label: "Gradients", kind: "text", usual: "0.001,2e-05,5e-07,4e-08,9e-09", hint: "Commas between them." },
+  { key: "gradients", label: "Gradients", kind: "text", usual: "1e-3,2e-5,5e-7,4e-8,9e-9", hint: "Commas between them." },
   { key: "scales", label: "Scales on the loss", kind: "text", usual: "1,32768", hint: "1 is none; 32768 is 2¹⁵." },
   { key: "formats", label: "Formats", kind: "many", usual: FORMATS.join(), options: FORMATS },
 ];
@@ -37,6 +37,7 @@ export function Precision() {
             {casts.map((cast) => (
               <Row key={name(cast)} cast={cast} gradients={gradients} />
             ))}
+            <Scale gradients={gradients} />
           </div>
           <p class="quiet">
             {Object.entries(MARKS).map(([fate, mark]) => (
@@ -47,6 +48,7 @@ export function Precision() {
                 {WORDS[fate]}
               </span>
             ))}
+            <span class="fate">pale: below the normal numbers, where digits are lost</span>
           </p>
           <Table
             caption="What is left of each gradient after the cast and the division by the scale"
@@ -62,15 +64,19 @@ export function Precision() {
   );
 }
 
-const WORDS: Record<string, string> = { survives: "survives", coarse: "keeps fewer digits", vanishes: "becomes 0", overflows: "overflows" };
+const WORDS: Record<string, string> = { survives: "survives", coarse: "coarse: keeps fewer digits", vanishes: "vanishes: becomes 0", overflows: "overflows" };
 
 function name(cast: Cast): string {
   return `${spoken(cast.format)}${cast.scale === 1 ? "" : ` × ${rate(cast.scale, 6)}`}`;
 }
 
+/** Powers of ten at the ends of the bars. */
+function endsOf(gradients: number[]): [number, number] {
+  return [Math.min(-10, Math.floor(Math.log10(Math.min(...gradients))) - 1), Math.max(2, Math.ceil(Math.log10(Math.max(...gradients))) + 1)];
+}
+
 function Row({ cast, gradients }: { cast: Cast; gradients: number[] }) {
-  const low = Math.min(-10, Math.floor(Math.log10(Math.min(...gradients))) - 1);
-  const high = Math.max(2, Math.ceil(Math.log10(Math.max(...gradients))) + 1);
+  const [low, high] = endsOf(gradients);
   const at = (value: number) => Math.min(100, Math.max(0, (100 * (Math.log10(value / cast.scale) - low)) / (high - low)));
   const [least, normal, most] = [at(cast.smallest), at(cast.smallest_normal), at(cast.largest)];
   const kept = cast.fates.filter((fate) => fate === "survives" || fate === "coarse").length;
@@ -86,12 +92,22 @@ function Row({ cast, gradients }: { cast: Cast; gradients: number[] }) {
           <path d={OUTLINES[MARKS[cast.fates[place] as keyof typeof MARKS]]} />
         </svg>
       ))}
-      <small>
-        10<sup>{low}</sup>
-      </small>
-      <small>
-        10<sup>{high}</sup>
-      </small>
+    </div>
+  );
+}
+
+function Scale({ gradients }: { gradients: number[] }) {
+  const [low, high] = endsOf(gradients);
+  const every = Math.ceil((high - low) / 6);
+  const powers = Array.from({ length: Math.floor((high - low) / every) + 1 }, (_, turn) => low + turn * every);
+  return (
+    <div class="holds scale" aria-hidden="true">
+      <span>gradient</span>
+      {powers.map((power) => (
+        <small key={power} style={{ "--at": (power - low) / (high - low) }}>
+          10<sup>{power < 0 ? `−${-power}` : power}</sup>
+        </small>
+      ))}
     </div>
   );
 }

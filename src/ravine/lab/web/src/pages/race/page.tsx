@@ -132,12 +132,17 @@ function Losses() {
   );
 }
 
+/** Words of the server's as a sentence. */
+function sentence(words: string): string {
+  return `${words.charAt(0).toUpperCase()}${words.slice(1)}.`;
+}
+
 /** How the numbers came about, and the ways out of the page. */
 function Protocol() {
   return (
     <footer class="protocol">
       <p>
-        <b>Protocol.</b> {hello.value?.protocol} {landmarks.value && setting.value?.lrs === "tuned" ? landmarks.value.protocol : ""}
+        <b>Protocol.</b> {sentence(hello.value?.protocol ?? "")} {landmarks.value && setting.value?.lrs === "tuned" ? landmarks.value.protocol : ""}
       </p>
       {lit.value && (
         <p class="quiet">

@@ -8,7 +8,7 @@ export interface Place {
   loss: number | null;
   /** The step at which the lane diverged. */
   diverged: number | null;
-  /** Shared by lanes that reached the target at the same evaluation. */
+  /** Shared by lanes that reached the target at the same evaluation, or have not and stand at the same loss. */
   rank: number;
 }
 
@@ -29,7 +29,7 @@ export function ranked(history: History, lanes: readonly LaneInfo[], target: num
   places.sort(compare);
   places.forEach((place, turn) => {
     const before = places[turn - 1];
-    const isTied = before !== undefined && place.diverged === null && place.reached !== null && before.reached === place.reached;
+    const isTied = before !== undefined && place.diverged === null && before.reached === place.reached && (place.reached !== null || before.loss === place.loss);
     place.rank = isTied ? before.rank : turn + 1;
   });
   return places;

@@ -6,7 +6,7 @@ import { Problem } from "../../controls/problem.tsx";
 import { ApiError, get, post, token } from "../../net/api.ts";
 import { formatRoute } from "../../pure/route.ts";
 import type { Code as Texts, Saved } from "../../protocol.ts";
-import { hello, sessionId, sessionPath, status } from "./store.ts";
+import { hello, sessionPath, status } from "./store.ts";
 
 /** Command, Python and PyTorch of this run; asked for when opened. */
 export function RunCode() {
@@ -124,7 +124,7 @@ export function Links() {
           Open that link
         </a>{" "}
         ·{" "}
-        <a href={`${base}#token=${token}&/race?join=${sessionId()}`} target="_blank" rel="noopener">
+        <a href={`${base}#token=${token}&/race?join=${hello.value?.session}`} target="_blank" rel="noopener">
           Watch this race in another tab
         </a>
       </p>

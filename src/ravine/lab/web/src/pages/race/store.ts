@@ -138,10 +138,6 @@ export function sessionPath(rest: string): string {
   return `/api/sessions/${session}/${rest}`;
 }
 
-export function sessionId(): string {
-  return session;
-}
-
 async function create(): Promise<void> {
   const made = await post<Created>("/api/sessions", setting.peek());
   listen(made.session);

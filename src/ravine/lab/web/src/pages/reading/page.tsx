@@ -64,12 +64,13 @@ export function Reading() {
       <ul class="plain">
         {lines.map((line) => (
           <li key={line.key}>
-            <Swatch style={line.style} /> {line.label}: colour, dash and marker belong to one optimiser on every page.
+            <Swatch style={line.style} /> {line.label}: {TOLD[line.key]}
           </li>
         ))}
       </ul>
+      <p>On every page an optimiser keeps its colour, its dash and its marker, so that none of the three is needed alone.</p>
       <p>
-        A cross ends a lane that diverged. Smoothing is an exponential mean without the pull of its first value, taken of the logarithm where
+        Smoothing is an exponential mean without the pull of its first value, taken of the logarithm where
         the axis is logarithmic. The table below a chart holds the least and the greatest value of every column of it.
       </p>
       <h2>Keys in a chart</h2>
@@ -89,6 +90,11 @@ export function Reading() {
   );
 }
 
+const TOLD: Record<string, string> = {
+  calm: "a good run with one bad batch. The leap is a single step, and still there.",
+  noisy: "batches differ, so the loss does. Smooth it to see where it goes.",
+  broken: "a rate too high. The cross is where it ended; nothing is drawn behind it.",
+};
 const KEYS = [
   ["← →", "one step; with Shift ten"],
   ["↑ ↓", "the line before or after"],

@@ -4,6 +4,7 @@ import { setQuery } from "../../app/route.ts";
 import { Chart } from "../../chart/chart.tsx";
 import type { ChartData } from "../../chart/types.ts";
 import { Part, Select } from "../../controls/fields.tsx";
+import { Swatch } from "../../controls/swatch.tsx";
 import { useAnswer } from "../figure/answer.ts";
 import { type Figure, FigurePage } from "../figure/figure.tsx";
 import { type Field, TextBox, valueOf } from "../figure/fields.tsx";
@@ -83,16 +84,19 @@ function Curves({ found }: { found: Found }) {
   return (
     <>
       <Chart title="Learning rate" summary={`${said}.`} data={data} height={360} />
-      <dl class="note">
+      <dl class="note formulas">
         {views.map((view, place) => (
           <div key={place}>
-            <dt>{titles[place]}</dt>
+            <dt>
+              <Swatch style={seriesStyle(place)} /> {titles[place]}
+            </dt>
             <dd class="quiet">
-              multiplier <code>{view.schedule.formula}</code>
+              <code>{view.schedule.formula}</code>
             </dd>
           </div>
         ))}
       </dl>
+      <p class="quiet note">The rate is the peak times the formula. In it, s counts steps from the end of the warm-up, and x is their share: 0 there, 1 one step after the last.</p>
     </>
   );
 }

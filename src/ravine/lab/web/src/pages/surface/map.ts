@@ -86,10 +86,14 @@ export class Map2D {
     for (const share of [0, 0.25, 0.5, 0.75, 1]) {
       const [x, y] = [across[0] + share * (across[1] - across[0]), up[0] + share * (up[1] - up[0])];
       ctx.textAlign = share === 1 ? "right" : share ? "center" : "left";
-      ctx.fillText(rate(x), to([x, up[0]])[0], height - 7);
+      ctx.fillText(signed(x), to([x, up[0]])[0], height - 7);
       ctx.textAlign = "right";
-      ctx.fillText(rate(y), LEFT - 5, to([across[0], y])[1] + (share === 1 ? 10 : share ? 4 : 0));
+      ctx.fillText(signed(y), LEFT - 5, to([across[0], y])[1] + (share === 1 ? 10 : share ? 4 : 0));
     }
+    ctx.font = "italic 12px system-ui, sans-serif";
+    ctx.textAlign = "center";
+    ctx.fillText("x", to([across[0] + 0.875 * (across[1] - across[0]), 0])[0], height - 7);
+    ctx.fillText("y", LEFT - 12, to([0, up[0] + 0.875 * (up[1] - up[0])])[1] + 4);
     ctx.strokeStyle = color("--edge");
     ctx.strokeRect(LEFT, EDGE, width - LEFT - EDGE, height - BELOW - EDGE);
   }
@@ -119,6 +123,10 @@ export class Map2D {
     drawMarker(ctx, isLost ? "x" : way.style.marker, ...last, 6, color("--paper"));
     ctx.globalAlpha = 1;
   }
+}
+
+function signed(value: number): string {
+  return rate(value).replace("-", "−");
 }
 
 function star(ctx: CanvasRenderingContext2D, x: number, y: number): void {

@@ -10,7 +10,7 @@ import { Choices, NumberBox, Part, Select, Slider } from "../../controls/fields.
 import { floats } from "../../pure/base64.ts";
 import { number, rate } from "../../pure/format.ts";
 import { useAnswer } from "../figure/answer.ts";
-import { type Figure, FigurePage, Table } from "../figure/figure.tsx";
+import { type Figure, FigurePage, Key, Table } from "../figure/figure.tsx";
 import { type Field, TextBox, valueOf } from "../figure/fields.tsx";
 import type { MapData } from "./map.ts";
 import { MapView } from "./view.tsx";
@@ -136,7 +136,7 @@ function Race({ found }: { found: Found }) {
         </div>
       </Part>
       <Table
-        caption={`${surface.formula}: steps until it stays at a minimum, and the way there`}
+        caption={`${surface.formula.replaceAll("**", "^")}: steps until it stays at a minimum, and the way there`}
         heads={["optimiser", "rate", "steps", "final distance", "overshoot", "length", "turns"]}
         rows={paths.map((path) => [
           path.optimizer,
@@ -175,6 +175,7 @@ function Rates({ found }: { found: Found }) {
   return (
     <>
       <Chart title="Every rate that was tried" summary={said} data={data} height={260} />
+      <Key lines={data.value.lines} isSpare />
       <p class="quiet note">{said}</p>
     </>
   );
