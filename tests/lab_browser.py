@@ -13,7 +13,7 @@ playwright = pytest.importorskip("playwright.sync_api", reason="a browser test n
 AXE = pathlib.Path(bundle.__file__).parents[1] / "lab" / "web" / "node_modules" / "axe-core" / "axe.min.js"
 CHROMIUM = shutil.which("chromium")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
-WAIT_MS = 20_000
+WAIT_MS = 60_000
 
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 

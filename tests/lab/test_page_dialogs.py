@@ -32,12 +32,13 @@ def test_a_formula_of_ones_own_is_raced_and_stands_in_the_address(opened):
     page.select_option("label:has-text('Task') + select", "curve:formula")
     page.fill("#formula", "__import__('os')")
     page.click("text=Race this formula")
-    has_text(page, ".problem", "formula.*__import__")
+    has_text(page, ".problem", "__import__.*is not known. Allowed are")
+    assert page.input_value("#formula") == "__import__('os')", "what was refused stays to be mended"
     page.fill("#formula", "x^2 - 0.5")
     page.click("text=Race this formula")
     stands_at(page, "t=curve:formula")
     assert "f=x%5E2%20-%200.5" in page.url
-    has_text(page, ".protocol", "x\\^2 - 0.5|formula")
+    has_text(page, ".protocol", "fits y = x\\^2 - 0.5")
     page.reload()
     ready(page)
     assert page.input_value("#formula") == "x^2 - 0.5"
@@ -49,11 +50,11 @@ def test_points_of_ones_own_are_raced_and_a_file_of_something_else_is_refused(op
     file = tmp_path / "points.csv"
     file.write_text("name,colour\nred,blue\n")
     page.set_input_files("#points", file)
-    has_text(page, ".problem", "number|column")
+    has_text(page, ".problem", "line 2 of the CSV is 'red,blue': must be two finite numbers")
     file.write_text("x,y\n" + "\n".join(f"{place / 20 - 1},{(place % 7) / 7}" for place in range(40)))
     page.set_input_files("#points", file)
     stands_at(page, "t=curve:csv")
-    has_text(page, ".protocol", "fits a curve \\(csv\\)|points")
+    has_text(page, ".protocol", "fits a curve \\(points\\)")
     page.click("text=One step")
     has_text(page, ".scrubber output", "^1 of 30")
 
@@ -113,6 +114,7 @@ def test_a_teachers_link_leaves_out_what_was_unticked(opened):
     assert "Width" in shown
 
 
+@pytest.mark.slow
 def test_the_copied_command_runs_the_race_of_the_page(opened, tmp_path):
     page = ready(opened(RACE, permissions=["clipboard-read", "clipboard-write"]))
     page.click("summary:has-text('Code of this run')")

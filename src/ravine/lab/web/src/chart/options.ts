@@ -58,7 +58,7 @@ export function axisOf(axis: Axis, side: "x" | "y"): uPlot.Axis {
     size: side === "x" ? 28 : 52,
     label: axis.label,
     labelSize: 18,
-    ...(axis.isLog ? { splits: (_, __, low, high) => logSplits(low, high), filter: (_, splits) => splits, values: (u, splits) => logLabels(splits, side === "x" ? Math.min(8, u.over.clientWidth / 40) : 9) } : {}),
+    ...(axis.isLog ? { splits: (_, __, low, high) => logSplits(low, high), filter: (_, splits) => splits, values: (u, splits) => logLabels(splits, side === "x" ? Math.min(8, u.width / 50) : 9) } : {}),
     ...(axis.isLog ? {} : { values: (_, splits) => splits.map((value) => rate(value)) }),
     ...(axis.isLog ? {} : { space: side === "x" ? 60 : 36 }),
   } as uPlot.Axis;

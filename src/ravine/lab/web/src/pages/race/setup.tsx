@@ -5,7 +5,7 @@ import { Problem } from "../../controls/problem.tsx";
 import { ApiError, post } from "../../net/api.ts";
 import type { Curve, Setting, Target } from "../../protocol.ts";
 import { target } from "./scene.ts";
-import { apply, setting } from "./store.ts";
+import { apply, hello, setting } from "./store.ts";
 
 const CURVES: Record<string, string> = {
   "two-bumps": "Two bumps",
@@ -42,7 +42,7 @@ export function TaskChoice() {
           )}
           onChange={choose}
         />
-        {(chosen === "curve:formula" || asked === "formula") && <OwnFormula key={now.task_options.formula} onDone={() => setAsked(null)} />}
+        {(chosen === "curve:formula" || asked === "formula") && <OwnFormula key={hello.value?.setting.task_options.formula} onDone={() => setAsked(null)} />}
         {(chosen === "curve:csv" || asked === "csv") && <OwnPoints onDone={() => setAsked(null)} />}
       </Part>
   );
@@ -126,8 +126,8 @@ function OwnFormula({ onDone }: { onDone: () => void }) {
   const [formula, setFormula] = useState(now.task_options.formula ?? "sin(3 * x) + 0.3 * x");
   const race = async (event: Event) => {
     event.preventDefault();
-    await apply({ ...taskSetting(now, undefined, "curve"), batch_size: null, task_options: { target: "formula", formula } });
-    onDone();
+    // A formula that was refused stays to be mended.
+    if (await apply({ ...taskSetting(now, undefined, "curve"), batch_size: null, task_options: { target: "formula", formula } })) onDone();
   };
   return (
     <form class="field" onSubmit={race}>
@@ -142,12 +142,15 @@ function OwnFormula({ onDone }: { onDone: () => void }) {
 
 function OwnPoints({ onDone }: { onDone: () => void }) {
   const [said, setSaid] = useState("");
-  const send = async (file: File | undefined) => {
+  const send = async (input: HTMLInputElement) => {
+    const file = input.files?.[0];
     if (!file) return;
+    // The same file, mended, can be chosen again.
+    input.value = "";
     try {
       const { curve } = await post<Curve>("/api/curves", { csv: await file.text() });
-      await apply({ ...taskSetting(setting.value as Setting, undefined, "curve"), batch_size: null, task_options: { target: "csv", curve } });
-      onDone();
+      setSaid("");
+      if (await apply({ ...taskSetting(setting.value as Setting, undefined, "curve"), batch_size: null, task_options: { target: "csv", curve } })) onDone();
     } catch (error) {
       setSaid(error instanceof ApiError ? error.message : `${file.name} cannot be read: ${String(error)}. Choose a text file of two columns.`);
     }
@@ -155,7 +158,7 @@ function OwnPoints({ onDone }: { onDone: () => void }) {
   return (
     <div class="field">
       <label for="points">A CSV file of two columns, x and y</label>
-      <input id="points" type="file" accept=".csv,text/csv,text/plain" onChange={(event) => send(event.currentTarget.files?.[0])} />
+      <input id="points" type="file" accept=".csv,text/csv,text/plain" onChange={(event) => send(event.currentTarget)} />
       <Problem text={said} />
     </div>
   );

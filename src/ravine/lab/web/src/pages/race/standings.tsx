@@ -18,7 +18,9 @@ export function Ranking() {
       </Part>
       <div class="scroll" tabIndex={0} role="region" aria-label="Ranking, table">
         <table class="standings">
-          <caption>At step {whole(step)}. One seed shows an order, not a verdict.</caption>
+          <caption>
+            <span>At step {whole(step)}. One seed shows an order, not a verdict.</span>
+          </caption>
           <thead>
             <tr>
               <th scope="col">#</th>
@@ -79,7 +81,9 @@ export function Inside() {
       <h2>Inside the optimisers</h2>
       <div class="scroll" tabIndex={0} role="region" aria-label="Inside the optimisers, table">
         <table class="inside">
-          <caption>Norms over all weights after step {whole(snapshot.value?.step ?? 0)}; bars are logarithmic, by column.</caption>
+          <caption>
+            <span>Norms over all weights after step {whole(snapshot.value?.step ?? 0)}; bars are logarithmic, by column.</span>
+          </caption>
           <thead>
             <tr>
               <th scope="col">Optimiser</th>

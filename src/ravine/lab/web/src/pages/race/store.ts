@@ -72,9 +72,9 @@ export function leave(): void {
   unfollow = null;
 }
 
-/** Race with another setting, from the start. */
-export async function apply(wanted: Partial<Setting>): Promise<void> {
-  if (!setting.peek()) return;
+/** Race with another setting, from the start; false where it was refused, and the race that was there stays. */
+export async function apply(wanted: Partial<Setting>): Promise<boolean> {
+  if (!setting.peek()) return false;
   const before = setting.peek() as Setting;
   setting.value = { ...before, ...wanted };
   problem.value = "";
@@ -83,12 +83,14 @@ export async function apply(wanted: Partial<Setting>): Promise<void> {
     if (session) await send({ do: "settings", setting: setting.value });
     else await create();
     remember();
+    return true;
   } catch (error) {
     // What was set since then is on its way, and is what the controls show.
     if (wish !== wishes) return;
     // The controls show again what is running.
     setting.value = before;
     fail(error);
+    return false;
   }
 }
 
