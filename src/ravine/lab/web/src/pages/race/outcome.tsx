@@ -5,7 +5,7 @@ import { rate } from "../../pure/format.ts";
 import { calmer, fixed } from "./rates.ts";
 import { scene } from "./scene.ts";
 import { apply, beat, control, guess, history, landmarks, lanes, setting, status } from "./store.ts";
-import { verdict } from "./words.ts";
+import { sentence, verdict } from "./words.ts";
 
 /** A guess before Play, and how it turned out; it never stands in the way. */
 export function Guess() {
@@ -46,7 +46,7 @@ export function Broken() {
             <h3>
               <Swatch style={styleOf(lane.optimizer)} /> {lane.optimizer} diverged at step {one.step}
             </h3>
-            <p>{one.reason.charAt(0).toUpperCase() + one.reason.slice(1)}</p>
+            <p>{sentence(one.reason)}</p>
             <p class="quiet">{one.remedy}</p>
             <Part name="rates">
               <button type="button" class="small" disabled={!setting.value} onClick={repair}>

@@ -16,7 +16,7 @@ import { Keep, Links, RunCode } from "./sharing.tsx";
 import { Inside, Ranking } from "./standings.tsx";
 import { begin, hello, landmarks, lanes, leave, lit, look, problem, setting, status, stepped, viewed } from "./store.ts";
 import { Tiles } from "./tiles.tsx";
-import { caption, summary } from "./words.ts";
+import { caption, sentence, summary } from "./words.ts";
 
 const OneStep = later<OneStepProps>("OneStep");
 
@@ -132,17 +132,12 @@ function Losses() {
   );
 }
 
-/** Words of the server's as a sentence. */
-function sentence(words: string): string {
-  return `${words.charAt(0).toUpperCase()}${words.slice(1)}.`;
-}
-
 /** How the numbers came about, and the ways out of the page. */
 function Protocol() {
   return (
     <footer class="protocol">
       <p>
-        <b>Protocol.</b> {sentence(hello.value?.protocol ?? "")} {landmarks.value && setting.value?.lrs === "tuned" ? landmarks.value.protocol : ""}
+        <b>Protocol.</b> {sentence(hello.value?.protocol ?? "")} {landmarks.value && setting.value?.lrs === "tuned" ? sentence(landmarks.value.protocol) : ""}
       </p>
       {lit.value && (
         <p class="quiet">

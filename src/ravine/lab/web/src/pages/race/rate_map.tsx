@@ -5,6 +5,7 @@ import { rate } from "../../pure/format.ts";
 import type { Tuning } from "../../protocol.ts";
 import { HIGH, LOW } from "./entrants.tsx";
 import { apply, askLandmarks, landmarks, lanes } from "./store.ts";
+import { sentence } from "./words.ts";
 
 const across = (value: number) => Math.min(1, Math.max(0, Math.log(value / LOW) / Math.log(HIGH / LOW)));
 
@@ -40,7 +41,7 @@ export function RateMap({ now }: { now: number | null }) {
       </div>
       <p class="hint">
         Bar: rates of the sweep that stay finite. ○ default, ◆ best of the sweep (press it to race there), ✕ diverges from here on.{" "}
-        {found.protocol}
+        {sentence(found.protocol)}
       </p>
     </details>
   );

@@ -13,6 +13,11 @@ export interface Scene {
   places: readonly Place[];
 }
 
+/** Words of the server's as a sentence. */
+export function sentence(words: string): string {
+  return `${words.charAt(0).toUpperCase()}${words.slice(1)}${words.endsWith(".") ? "" : "."}`;
+}
+
 /** What to notice now, in one sentence. */
 export function caption(scene: Scene): string {
   const { state, step, steps, places } = scene;
@@ -27,7 +32,7 @@ export function caption(scene: Scene): string {
   const last = going[going.length - 1];
   if (first.reached !== null) {
     const there = going.filter((place) => place.reached !== null).length;
-    return `${first.lane.optimizer} was first at the target, at step ${first.reached}; ${there} of ${places.length} are there${lost}.`;
+    return `${first.lane.optimizer} was first at the target, at step ${first.reached}; ${there} of ${places.length} ${there === 1 ? "is" : "are"} there${lost}.`;
   }
   const crawls = last && last !== first && last.loss !== null && first.loss !== null && last.loss > 3 * first.loss;
   const behind = crawls ? `, ${last.lane.optimizer} is ${number(last.loss! / first.loss!, 2)} times as high` : "";
