@@ -98,7 +98,8 @@ def series(names: Sequence[str], theme: Theme) -> dict[str, Style]:
     found = {}
     for place, name in enumerate(names):
         color = theme.colors[place % len(theme.colors)]
-        dash, mark = _DASHES[place % len(_DASHES)], _MARKS[place % len(_MARKS)]
+        # The sixth is near the first in colour, so its dash must not be the first's.
+        dash, mark = _DASHES[(place + place // len(_DASHES)) % len(_DASHES)], _MARKS[place % len(_MARKS)]
         found[name] = Style(theme.ink if color == "ink" else color, dash, mark)
     return found
 

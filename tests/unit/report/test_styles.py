@@ -51,4 +51,5 @@ def test_a_series_differs_from_neighbour_to_neighbour_in_colour_dash_and_mark():
         assert one.color != other.color
         assert one.dash != other.dash
         assert one.mark != other.mark
+    assert found[5].dash != found[0].dash, "two blues"
     assert "ink" not in {style.color for style in found}

@@ -11,7 +11,7 @@ import { ranked, usualTarget } from "../src/pages/race/ranking.ts";
 import { calmer, fixed, shared } from "../src/pages/race/rates.ts";
 import { phases } from "../src/pages/race/step_words.ts";
 import { queryOf, settingOf } from "../src/pages/race/setting.ts";
-import { caption, summary, verdict, type Scene } from "../src/pages/race/words.ts";
+import { caption, sentence, summary, type Scene, verdict } from "../src/pages/race/words.ts";
 import { encodeFloats } from "../src/pure/base64.ts";
 import { part } from "../src/pure/part.ts";
 import type { Inspector, LaneInfo, Setting } from "../src/protocol.ts";
@@ -77,6 +77,10 @@ test("the ranking counts steps to the target and puts a lane that diverged last"
   assert.deepEqual(places.map((place) => [place.lane.optimizer, place.reached, place.diverged]), [["adam", 10, null], ["sgd", null, null], ["lion", 10, 15]]);
 });
 
+test("before the first step nobody is ahead", () => {
+  assert.deepEqual(ranked(raced(), LANES, 0.1, 0).map((place) => place.rank), [1, 1, 1]);
+});
+
 test("looking back, the ranking knows nothing of what came later", () => {
   const places = ranked(raced(), LANES, 0.1, 10);
   assert.deepEqual(places.map((place) => [place.lane.optimizer, place.rank, place.diverged]), [["lion", 1, null], ["adam", 1, null], ["sgd", 3, null]]);
@@ -94,6 +98,8 @@ test("one sentence says what to notice, and changes with the state", () => {
   assert.match(caption(scene(0, "paused", "tuned")), /own tuned rate/);
   assert.equal(caption(scene(0, "preparing")), "Making identical copies of the network.");
   assert.equal(caption({ ...scene(0, "preparing"), message: "rates: 35% of 24 short trainings" }), "Rates: 35% of 24 short trainings.");
+  assert.equal(sentence("its loss was inf"), "Its loss was inf.");
+  assert.equal(sentence("Done."), "Done.");
   assert.equal(caption(scene(10, "running")), "lion was first at the target, at step 10; 2 of 3 are there.");
   assert.equal(caption(scene(20, "done")), "adam reached 0.1 first, at step 10; sgd did not get there; lion diverged at step 15.");
   assert.match(summary(scene(20, "done")), /adam leads with 0.0500. lion diverged at 15./);
@@ -153,6 +159,7 @@ test("an axis keeps to its bounds, and has a range with nothing to draw", () => 
   assert.deepEqual(rangeOf(null, null, { label: "", empty: [0, 50] }, 0), [0, 50]);
   assert.deepEqual(rangeOf(1, 1e30, { label: "", isLog: true, high: 100 }, 0), [1, 100]);
   assert.deepEqual(rangeOf(3, 3, { label: "" }, 0), [2.5, 3.5]);
+  assert.deepEqual(rangeOf(0.001, 0.999, { label: "p", low: 0, high: 1 }, 0), [0, 1]);
 });
 
 test("a point is found by its x alone", () => {

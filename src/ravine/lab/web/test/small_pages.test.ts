@@ -6,6 +6,7 @@ import { contour, shares } from "../src/pure/contours.ts";
 import { rate } from "../src/pure/format.ts";
 import { middle } from "../src/pure/median.ts";
 import { logSplits, majors } from "../src/pure/ticks.ts";
+import { seriesStyle } from "../src/pages/figure/series.ts";
 
 const plane = (rows: number, columns: number, height: (x: number, y: number) => number) => ({
   rows,
@@ -69,4 +70,10 @@ test("ticks of a log axis end, however small its numbers are", () => {
 
 test("a rate of nothing is 0", () => {
   assert.deepEqual([rate(0), rate(0.00012345), rate(32768, 6), rate(null)], ["0", "1.23e-4", "32768", "–"]);
+});
+
+test("two blues differ in their dash, and neighbours in colour, dash and marker", () => {
+  const styles = Array.from({ length: 8 }, (_, place) => seriesStyle(place));
+  assert.notDeepEqual(styles[5]?.dash, styles[0]?.dash);
+  styles.slice(1).forEach((one, place) => assert.ok(one.colour.light !== styles[place]?.colour.light && one.dash !== styles[place]?.dash && one.marker !== styles[place]?.marker));
 });
