@@ -34,6 +34,12 @@ def opened(opened):
     return open_page
 
 
+IS_IN_VIEW = """() => {
+  const { left, right } = document.querySelector("nav [aria-current]").getBoundingClientRect();
+  return left >= 0 && right <= innerWidth;
+}"""
+
+
 def holds(page, selector, text):
     playwright.expect(page.locator(selector)).to_have_text(text, timeout=WAIT_MS)
 
@@ -43,6 +49,7 @@ def holds(page, selector, text):
 def test_a_page_opens_fits_and_is_accessible(opened, name, width, scheme):
     page = opened(name, width=width, scheme=scheme)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate(IS_IN_VIEW), "where one is can be seen in the navigation"
     assert violations(page) == []
 
 

@@ -1,12 +1,12 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { seriesStyle } from "../src/pages/figure/series.ts";
 import { arrival, told } from "../src/pages/surface/words.ts";
 import { size } from "../src/pure/bytes.ts";
 import { contour, shares } from "../src/pure/contours.ts";
 import { rate } from "../src/pure/format.ts";
 import { middle } from "../src/pure/median.ts";
 import { logSplits, majors } from "../src/pure/ticks.ts";
-import { seriesStyle } from "../src/pages/figure/series.ts";
 
 const plane = (rows: number, columns: number, height: (x: number, y: number) => number) => ({
   rows,
