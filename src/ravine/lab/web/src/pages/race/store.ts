@@ -86,7 +86,7 @@ export async function apply(wanted: Partial<Setting>): Promise<boolean> {
     return true;
   } catch (error) {
     // What was set since then is on its way, and is what the controls show.
-    if (wish !== wishes) return;
+    if (wish !== wishes) return false;
     // The controls show again what is running.
     setting.value = before;
     fail(error);
