@@ -4,6 +4,7 @@ import { Lessons } from "./pages/lessons/page.tsx";
 import { Losses } from "./pages/losses/page.tsx";
 import { Memory } from "./pages/memory/page.tsx";
 import { Precision } from "./pages/precision/page.tsx";
+import { LinkChoices } from "./pages/race/links.tsx";
 import { OneStep } from "./pages/race/one_step.tsx";
 import { Reading } from "./pages/reading/page.tsx";
 import { List } from "./pages/records/list.tsx";
@@ -17,5 +18,5 @@ import "./pages/race/one_step.css";
 import "./pages/surface/surface.css";
 
 Object.assign(globalThis, {
-  ravineMore: { Depth, Doctor, Lessons, List, Losses, Memory, OneStep, Precision, Reading, Schedules, Surface },
+  ravineMore: { Depth, Doctor, Lessons, LinkChoices, List, Losses, Memory, OneStep, Precision, Reading, Schedules, Surface },
 });

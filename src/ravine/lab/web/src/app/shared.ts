@@ -8,7 +8,7 @@ import { Code } from "../controls/code.tsx";
 import { Choices, NumberBox, Part, Select, Slider, Switch } from "../controls/fields.tsx";
 import { Problem } from "../controls/problem.tsx";
 import { Swatch } from "../controls/swatch.tsx";
-import { get, post } from "../net/api.ts";
+import { get, post, token } from "../net/api.ts";
 import { follow } from "../net/stream.ts";
 import { floats } from "../pure/base64.ts";
 import { counted, listed, number, rate, whole } from "../pure/format.ts";
@@ -34,7 +34,7 @@ export const shared = {
   "controls/fields.tsx": { Choices, NumberBox, Part, Select, Slider, Switch },
   "controls/problem.tsx": { Problem },
   "controls/swatch.tsx": { Swatch },
-  "net/api.ts": { get, post },
+  "net/api.ts": { get, post, token },
   "net/stream.ts": { follow },
   "pure/base64.ts": { floats },
   "pure/format.ts": { counted, listed, number, rate, whole },

@@ -1,10 +1,9 @@
 import { useEffect, useState } from "preact/hooks";
-import { route } from "../../app/route.ts";
+import { later } from "../../app/later.tsx";
 import { Code } from "../../controls/code.tsx";
-import { Select, Switch } from "../../controls/fields.tsx";
+import { Select } from "../../controls/fields.tsx";
 import { Problem } from "../../controls/problem.tsx";
-import { ApiError, get, post, token } from "../../net/api.ts";
-import { formatRoute } from "../../pure/route.ts";
+import { ApiError, get, post } from "../../net/api.ts";
 import type { Code as Texts, Saved } from "../../protocol.ts";
 import { hello, sessionPath, status } from "./store.ts";
 
@@ -76,58 +75,15 @@ export function Keep() {
   );
 }
 
-const PARTS: readonly (readonly [string, string])[] = [
-  ["task", "task"],
-  ["width", "width"],
-  ["seed", "seed"],
-  ["steps", "steps"],
-  ["batch", "batch size"],
-  ["schedule", "schedule"],
-  ["stop", "stop rules"],
-  ["optimizers", "optimisers"],
-  ["rates", "rates"],
-  ["speed", "speed"],
-  ["smoothing", "smoothing"],
-  ["guess", "the guess"],
-  ["target", "target"],
-  ["tiles", "predictions"],
-  ["ranking", "ranking"],
-  ["inside", "inspector"],
-  ["code", "code"],
-  ["links", "these links"],
-];
+const LinkChoices = later<{ session: string }>("LinkChoices");
 
-/** The race as a link; a teacher leaves out what should not distract. */
+/** The race as a link: for teaching, and for another tab. */
 export function Links() {
-  const [left, setLeft] = useState<ReadonlySet<string>>(new Set());
-  const base = `${location.origin}${location.pathname}`;
-  const { join: _, hide: __, ...query } = route.value.query;
-  const hash = formatRoute("race", [], { ...query, hide: [...left].join(",") });
-  const turn = (name: string, isOn: boolean) => {
-    const next = new Set(left);
-    if (isOn) next.delete(name);
-    else next.add(name);
-    setLeft(next);
-  };
+  const [isOpen, setOpen] = useState(false);
   return (
-    <details>
+    <details onToggle={(event) => setOpen(event.currentTarget.open)}>
       <summary>Links: teach with this race, watch it in another tab</summary>
-      <fieldset class="field parts">
-        <legend>Controls that the link shows</legend>
-        {PARTS.map(([name, label]) => (
-          <Switch key={name} label={label} isOn={!left.has(name)} onChange={(isOn) => turn(name, isOn)} />
-        ))}
-      </fieldset>
-      <Code title="Behind the address of anybody's lab" text={hash} />
-      <p>
-        <a href={`${base}${hash}`} target="_blank" rel="opener">
-          Open that link
-        </a>{" "}
-        ·{" "}
-        <a href={`${base}#token=${token}&/race?join=${hello.value?.session}`} target="_blank" rel="noopener">
-          Watch this race in another tab
-        </a>
-      </p>
+      {isOpen && <LinkChoices session={hello.value?.session ?? ""} />}
     </details>
   );
 }
