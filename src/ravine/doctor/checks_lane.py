@@ -214,10 +214,15 @@ def _finding(facts: Known, seen: Seen | None, what: tuple[str, str], bound: tupl
     measured, where = f"lr={facts.lane.lr:.3g}: {facts.end}", f"step {facts.ended_at:,}"
     if seen is not None:
         if np.isfinite(seen.update):
-            measured = f"{measured}; updates up to {seen.update:.2g} times the weights"
+            measured = f"{measured}; updates up to {seen.update:{_digits(seen.update)}} times the weights"
         if seen.place and seen.lane == facts.lane.lane:
             where = f"{seen.place}, step {seen.step:,}"
         elif seen.place:
             where = f"{where}; in lane {seen.lane}, {seen.place}, step {seen.step:,}"
     (rung, title), (threshold, source) = what, bound
     return Finding("error", rung, title, measured, threshold, source, where, remedy)
+
+
+def _digits(size: float) -> str:
+    """Two, and three where two would need an exponent."""
+    return ".3g" if 99.5 <= size < 999.5 else ".2g"

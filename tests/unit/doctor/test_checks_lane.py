@@ -46,6 +46,11 @@ def test_above_the_bound_of_a_quadratic_it_says_so_and_below_it_does_not():
     assert explain(facts, seen(sharpness=3.0), 3.8).title == "the rate is too high"
 
 
+@pytest.mark.parametrize(("size", "told"), [(0.0123, "0.012"), (13.2, "13"), (99.7, "99.7"), (171.0, "171"), (2.5e7, "2.5e+07")])
+def test_the_size_of_updates_is_told_without_an_exponent_where_that_can_be(size, told):
+    assert f"updates up to {told} times the weights" in explain(Known(lane(), 0.1, has_run=False), seen(update=size)).measured
+
+
 def test_a_lane_that_was_not_looked_into_refers_to_the_one_that_was():
     found = explain(Known(lane(8, 10.0, seed=1), 0.1, has_run=False), seen(sharpness=4.0), 2.0)
     assert found.where == "step 9; in lane 3, the output of 2 (Linear), step 9"

@@ -12,7 +12,7 @@ let measure: CanvasRenderingContext2D | null = null;
 /** Room right of the plot for the labels at the ends of the lines. */
 export function labelRoom(data: ChartData, width: number): number {
   measure ??= document.createElement("canvas").getContext("2d");
-  if (!measure || width <= 360) return 10;
+  if (!measure || width <= 360) return 16;
   measure.font = FONT;
   const longest = Math.max(0, ...data.lines.map((line) => (line.isFaint ? 0 : (measure?.measureText(line.label).width ?? 0))));
   // A whole number, so that columns of pixels are the screen's.
@@ -76,11 +76,16 @@ function drawLine(u: uPlot, line: Line, turn: number, data: ChartData, ratio: nu
   while (last >= low && !isShown(values[last])) last--;
   if (last < low) return null;
   const end = at(last);
-  for (let next = left + (((turn * 37) % SPACING) + 20) * ratio; next <= Math.min(left + width, end.x); next += SPACING * ratio) {
+  const mark = ({ x, y }: { x: number; y: number }) => {
+    if (x >= left - 1 && x <= left + width + 1 && y >= top && y <= top + height) drawMarker(ctx, line.style.marker, x, y, 4 * ratio, color("--paper"));
+  };
+  const first = left + (((turn * 37) % SPACING) + 20) * ratio;
+  // A race of one step is a point, which nothing else would show.
+  if (end.x < first) mark(end);
+  for (let next = first; next <= Math.min(left + width, end.x); next += SPACING * ratio) {
     let place = Math.max(low, u.valToIdx(u.posToVal(next, "x", true)));
     while (place < last && !isShown(values[place])) place++;
-    const { x, y } = at(place);
-    if (x >= left - 1 && x <= left + width + 1 && y >= top && y <= top + height) drawMarker(ctx, line.style.marker, x, y, 4 * ratio, color("--paper"));
+    mark(at(place));
   }
   // The last place may lie just behind the edge of what is shown.
   end.x = Math.min(left + width, end.x);
