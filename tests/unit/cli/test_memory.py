@@ -54,7 +54,7 @@ def test_a_task_s_activations_are_measured(capsys):
     [
         ([], "neither a TASK nor --params: must be one of them. Give --params 124e6, or a task such as digits."),
         (["line", "--params", "5"], "both the task line and --params: must be one of them"),
-        (["--params", "-5"], "params=-5.0: must be at least 1 and finite. Such as 124e6"),
+        (["--params", "-5"], "params=-5.0: must be at least 1 and at most 1e+18. Such as 124e6"),
         (["--params", "many"], "'many' is not a number"),
         (["--params", "5", "--batch-size", "2"], "--batch-size 2 has no effect on a number of parameters"),
         (["--params", "5", "--optimizer", "adm"], "no optimizer is called 'adm'; did you mean 'adam'"),
