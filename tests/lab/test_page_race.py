@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from lab_browser import NEEDS, WAIT_MS, has_text, played, playwright, ready, violations
+from lab_browser import NEEDS, WAIT_MS, has_text, played, playwright, ready, stands_at, violations
 from lab_client import wait_for
 
 RACE = "race?v=1&t=curve:sine&o=sgd,adam&r=0.05&s=3&w=8&n=30&sc=constant"
@@ -77,8 +77,10 @@ def test_divergence_is_a_result_with_a_cause_and_a_button_that_mends_it(opened):
     has_text(page, ".standings tbody tr:last-child", r"sgd.*diverged at \d+")
     page.click("summary:has-text('Table of values')")
     has_text(page, ".points tbody tr:last-child", "diverged at")
-    page.click("text=Race again with sgd at 3")
-    playwright.expect(page).to_have_url(re.compile("r=sgd:3,adam:0.05"), timeout=WAIT_MS)
+    # The cause says how low the rate has to be, and the button offers no more than that.
+    has_text(page, ".broken-lanes", "Use lr=0.316 or less")
+    page.click("text=Race again with sgd at 0.316")
+    playwright.expect(page).to_have_url(re.compile("r=sgd:0.316,adam:0.05"), timeout=WAIT_MS)
 
 
 def test_settings_stand_in_the_address_and_a_refusal_is_said(opened):
@@ -92,6 +94,37 @@ def test_settings_stand_in_the_address_and_a_refusal_is_said(opened):
     has_text(page, ".error", "Width is “many”; give a whole number from 1")
     page.reload()
     has_text(ready(page), ".badge", "seed 8")
+
+
+def test_settings_changed_faster_than_the_server_answers_are_all_taken(opened):
+    page = ready(opened(RACE))
+    held = []
+
+    def hold_the_second(route):
+        held.append(route)
+        if len(held) != 2:
+            route.continue_()
+
+    page.route("**/control", hold_the_second)
+    page.check(".entrant:has-text('momentum') input")
+    page.check(".entrant:has-text('lion') input")
+    playwright.expect(page.locator(".standings tbody tr")).to_have_count(3, timeout=WAIT_MS)
+    assert page.is_checked(".entrant:has-text('lion') input"), "the answer to the first took back the second"
+    held[1].continue_()
+    page.check(".entrant:has-text('nesterov') input")
+    stands_at(page, "o=sgd,momentum,nesterov,adam,lion")
+    playwright.expect(page.locator(".standings tbody tr")).to_have_count(5, timeout=WAIT_MS)
+
+
+def test_tuned_rates_are_looked_for_while_the_page_says_so(opened):
+    page = ready(opened(RACE))
+    page.click(".segments label:has-text('tuned')")
+    has_text(page, ".caption", "Each optimiser's best rate is being looked for")
+    assert not re.search(r"\.\s*\.", page.inner_text(".protocol p"))
+    assert page.locator(".segments:visible").count() == 1, "a guess with nobody to guess at"
+    has_text(ready(page), ".caption", "each at its own tuned rate")
+    has_text(page, ".protocol", "12 half-decade rates|best of 12")
+    assert [cell.strip() for cell in page.locator(".entrant .quiet").all_inner_texts()] == ["0.316", "0.316"]
 
 
 def test_a_teachers_link_hides_controls(opened):
@@ -147,6 +180,11 @@ def test_all_by_keyboard(opened):
 )
 def test_accessible_before_and_after_in_every_theme(opened, scheme, width, forced):
     page = ready(opened(BROKEN, width=width, scheme=scheme, forced_colors=forced))
+    assert violations(page) == []
+    page.click("text=One step")
+    has_text(page, ".one-step h2", "^Step 1,")
+    page.evaluate("document.getAnimations().forEach((one) => one.finish())")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert violations(page) == []
     played(page)
     page.wait_for_selector(".broken-lanes h3")

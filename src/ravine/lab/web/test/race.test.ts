@@ -119,11 +119,12 @@ test("a guess is answered", () => {
   assert.equal(verdict("lion", scene(20, "done")), "You said lion; adam won, lion diverged at step 15.");
 });
 
-test("a lane that diverged gets its tuned rate if that is smaller, else a tenth", () => {
+test("a lane that diverged gets its tuned rate if that is smaller, else what its remedy allows, else a tenth", () => {
   const tuned = (rate: number | null) => ({ protocol: "", steps: 1, by_optimizer: { sgd: { default: 0.1, tuned: rate, diverges_above: null, rates: [], losses: [] } } });
   assert.equal(calmer(lane(0, "sgd", 1), tuned(0.3), 1e-6), 0.3);
   assert.equal(calmer(lane(0, "sgd", 1), tuned(3), 1e-6), 0.1);
   assert.equal(calmer(lane(0, "sgd", 1), null, 0.5), 0.5);
+  assert.equal(calmer(lane(0, "sgd", 30), null, 1e-6, "The rate is too high (lr=30). Use lr=0.316 or less, or a warm-up."), 0.316);
   assert.deepEqual(fixed(LANES, "lion", 0.01), { sgd: 0.1, adam: 0.1, lion: 0.01 });
   assert.equal(shared([0.1, 0.001]), 0.01);
 });

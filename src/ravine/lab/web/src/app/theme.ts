@@ -47,6 +47,8 @@ export function color(name: string): string {
   let found = resolved.get(key);
   if (!found) {
     probe ??= document.body.appendChild(Object.assign(document.createElement("span"), { hidden: true }));
+    // A mixture of system colours would be forced back to one of them.
+    probe.style.forcedColorAdjust = "none";
     probe.style.color = name.startsWith("--") ? `var(${name})` : name;
     found = getComputedStyle(probe).color;
     resolved.set(key, found);

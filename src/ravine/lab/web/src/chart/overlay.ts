@@ -16,7 +16,7 @@ export function labelRoom(data: ChartData, width: number): number {
   measure.font = FONT;
   const longest = Math.max(0, ...data.lines.map((line) => (line.isFaint ? 0 : (measure?.measureText(line.label).width ?? 0))));
   // A whole number, so that columns of pixels are the screen's.
-  return longest ? Math.ceil(Math.min(0.35 * width, 24 + longest)) : 10;
+  return longest ? Math.ceil(Math.min(0.35 * width, 24 + longest)) : 16;
 }
 
 /** What uPlot has no notion of: marks along the axes, markers on lines, labels at their ends, and where a lane broke. */

@@ -10,7 +10,8 @@ import { sentence, verdict } from "./words.ts";
 /** A guess before Play, and how it turned out; it never stands in the way. */
 export function Guess() {
   const { state, step } = status.value;
-  if (step > 0 && guess.value === null) return null;
+  // While rates are tuned nobody is there to guess at.
+  if (step > 0 ? guess.value === null : !lanes.value.length) return null;
   if (step === 0)
     return (
       <Part name="guess">
@@ -36,7 +37,7 @@ export function Broken() {
         const lane = lanes.value[one.lane];
         if (!lane) return null;
         const low = catalogue.value?.optimizers.find((entry) => entry.name === lane.optimizer)?.lr.low ?? 0;
-        const better = calmer(lane, landmarks.value, low);
+        const better = calmer(lane, landmarks.value, low, one.remedy);
         const repair = async () => {
           await apply({ lrs: fixed(lanes.value, lane.optimizer, better) });
           await control({ do: "play" });

@@ -134,10 +134,11 @@ function Losses() {
 
 /** How the numbers came about, and the ways out of the page. */
 function Protocol() {
+  const words = sentence(hello.value?.protocol ?? "");
   return (
     <footer class="protocol">
       <p>
-        <b>Protocol.</b> {sentence(hello.value?.protocol ?? "")} {landmarks.value && setting.value?.lrs === "tuned" ? sentence(landmarks.value.protocol) : ""}
+        <b>Protocol.</b> {words || "It stands here once the race is ready."} {landmarks.value && setting.value?.lrs === "tuned" ? sentence(landmarks.value.protocol) : ""}
       </p>
       {lit.value && (
         <p class="quiet">

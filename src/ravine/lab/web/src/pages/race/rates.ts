@@ -1,10 +1,11 @@
 import type { LaneInfo, Landmarks } from "../../protocol.ts";
 
-/** A rate for a lane that diverged: the tuned one if it was measured and is smaller, else a tenth. */
-export function calmer(lane: LaneInfo, landmarks: Landmarks | null, low: number): number {
+/** A rate for a lane that diverged: the tuned one if it was measured and is smaller, else what its remedy allows, else a tenth. */
+export function calmer(lane: LaneInfo, landmarks: Landmarks | null, low: number, remedy = ""): number {
   const tuned = landmarks?.by_optimizer[lane.optimizer]?.tuned ?? null;
-  const found = tuned !== null && tuned < lane.lr ? tuned : lane.lr / 10;
-  return Math.max(low, Number(found.toPrecision(2)));
+  const allowed = Number(/lr=(\S+) or less/.exec(remedy)?.[1] ?? lane.lr / 10);
+  const found = tuned !== null && tuned < lane.lr ? tuned : allowed;
+  return Math.max(low, Number(found.toPrecision(3)));
 }
 
 /** Every lane's rate as it is, and another one for `optimizer`. */

@@ -48,6 +48,7 @@ let session = "";
 let unfollow: (() => void) | null = null;
 let timer = 0;
 let wishes = 0;
+let pending = 0;
 let isStepping = false;
 
 /** Begin with the address's setting: the session of this tab if it is the same race, another's if the address joins one, else a new one. */
@@ -79,6 +80,7 @@ export async function apply(wanted: Partial<Setting>): Promise<boolean> {
   setting.value = { ...before, ...wanted };
   problem.value = "";
   const wish = ++wishes;
+  pending++;
   try {
     if (session) await send({ do: "settings", setting: setting.value });
     else await create();
@@ -88,9 +90,11 @@ export async function apply(wanted: Partial<Setting>): Promise<boolean> {
     // What was set since then is on its way, and is what the controls show.
     if (wish !== wishes) return false;
     // The controls show again what is running.
-    setting.value = before;
+    setting.value = hello.peek()?.setting ?? before;
     fail(error);
     return false;
+  } finally {
+    pending--;
   }
 }
 
@@ -203,7 +207,8 @@ function welcome(data: Hello): void {
   data.evaluations.forEach((evaluation) => history.evaluate(evaluation));
   for (const ended of data.diverged) history.diverged[ended.lane] = ended;
   latest.value = data.snapshot ?? (isSame ? latest.peek() : null);
-  setting.value = data.setting;
+  // The answer to a setting must not take back what was set since, or the next change would build on it.
+  if (!pending) setting.value = data.setting;
   status.value = data;
   hello.value = data;
   if (data.state === "failed") problem.value = data.message;

@@ -24,7 +24,7 @@ export function Tiles() {
   return (
     <section aria-label="Predictions">
       <h2>
-        Predictions <span class="quiet">after step {snapshot.value?.step ?? 0}; the broad grey line is the target</span>
+        Predictions <span class="quiet">after step {snapshot.value?.step ?? 0}; the broad line is the target</span>
       </h2>
       <div class="tiles">
         {lanes.value.map((lane) => (

@@ -13,15 +13,15 @@ export interface Scene {
   places: readonly Place[];
 }
 
-/** Words of the server's as a sentence. */
+/** Words of the server's as a sentence; nothing where it says nothing. */
 export function sentence(words: string): string {
-  return `${words.charAt(0).toUpperCase()}${words.slice(1)}${words.endsWith(".") ? "" : "."}`;
+  return words && `${words.charAt(0).toUpperCase()}${words.slice(1)}${words.endsWith(".") ? "" : "."}`;
 }
 
 /** What to notice now, in one sentence. */
 export function caption(scene: Scene): string {
   const { state, step, steps, places } = scene;
-  if (state === "preparing") return scene.message ? `${scene.message.charAt(0).toUpperCase()}${scene.message.slice(1)}.` : "Making identical copies of the network.";
+  if (state === "preparing") return sentence(scene.message ?? "") || "Making identical copies of the network.";
   if (step === 0) return opening(scene);
   const broken = places.filter((place) => place.diverged !== null);
   const going = places.filter((place) => place.diverged === null);
