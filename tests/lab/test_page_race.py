@@ -100,14 +100,16 @@ def test_settings_changed_faster_than_the_server_answers_are_all_taken(opened):
     page = ready(opened(RACE))
     held = []
 
-    def hold_the_second(route):
+    def hold_two(route):
         held.append(route)
-        if len(held) != 2:
+        if len(held) > 2:
             route.continue_()
 
-    page.route("**/control", hold_the_second)
+    page.route("**/control", hold_two)
     page.check(".entrant:has-text('momentum') input")
     page.check(".entrant:has-text('lion') input")
+    wait_for(lambda: page.evaluate("1") and len(held) == 2)
+    held[0].continue_()
     playwright.expect(page.locator(".standings tbody tr")).to_have_count(3, timeout=WAIT_MS)
     assert page.is_checked(".entrant:has-text('lion') input"), "the answer to the first took back the second"
     held[1].continue_()
@@ -190,6 +192,26 @@ def test_accessible_before_and_after_in_every_theme(opened, scheme, width, force
     page.wait_for_selector(".broken-lanes h3")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert violations(page) == []
+
+
+GRID = """() => {
+  const { plot } = document.querySelector('.chart-host');
+  const pixels = document.createElement('canvas').getContext('2d');
+  const lightness = colour => {
+    pixels.fillStyle = colour;
+    pixels.fillRect(0, 0, 1, 1);
+    return pixels.getImageData(0, 0, 1, 1).data.slice(0, 3).reduce((sum, part) => sum + part) / 3;
+  };
+  const { grid, stroke } = plot.axes[1];
+  return [getComputedStyle(document.body).backgroundColor, grid.stroke(plot, 1), stroke(plot, 1)].map(lightness);
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_grid_lines_are_fainter_than_what_is_drawn_in_forced_colours(opened, scheme):
+    page = ready(opened(RACE, scheme=scheme, forced_colors="active"))
+    paper, grid, ink = page.evaluate(GRID)
+    assert 0 < abs(grid - paper) < 0.4 * abs(ink - paper)
 
 
 def test_with_little_motion_the_button_says_where_it_runs_to_and_nothing_moves(opened):
