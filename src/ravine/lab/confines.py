@@ -21,6 +21,9 @@ def confine(memory_bytes: int) -> None:
         os.setpgid(0, 0)
     # Ctrl-C goes to every process of the terminal; the server ends this one.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # It was started deaf to it; what a user's code starts need not be.
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
     # What a training prints is a message for the terminal: whoever reads the lab's own output may read no more than the address of it.
     os.dup2(STDERR, STDOUT)
     limit_memory(memory_bytes)

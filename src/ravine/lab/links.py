@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import multiprocessing
 import multiprocessing.connection
+import multiprocessing.resource_tracker
 import os
 import queue
 import signal
@@ -52,7 +53,8 @@ class Link:
         self.receive, self.lost, self._is_closing = receive, lost, False
         self._connection, there = CONTEXT.Pipe()
         self._process = CONTEXT.Process(target=main, args=(there, memory_bytes), name=name, daemon=not may_have_children)
-        self._process.start()
+        with _deaf_to_interrupts():
+            self._process.start()
         there.close()
         self._outbox: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self.waiting_since: float | None = time.monotonic()
@@ -66,6 +68,12 @@ class Link:
         """Of the process."""
         return int(self._process.pid or 0)
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether the process is no more, though `lost` may not have been called yet."""
+        # Asking the process itself would join it, and its number would be free for another one.
+        return self._is_closing or bool(multiprocessing.connection.wait([self._process.sentinel], 0))
+
     def send(self, message: Any) -> None:
         """Send a message, each of which the process answers in its own time; never waits."""
         self._owed += 1
@@ -76,9 +84,15 @@ class Link:
         """Whether it has owed an answer for longer than that and sent nothing meanwhile."""
         return self.waiting_since is not None and time.monotonic() - self.waiting_since > patience_s
 
+    def excuse(self, seconds: float) -> None:
+        """Leave out so much of the time for which it has owed an answer: nobody could hear it then."""
+        if self.waiting_since is not None:
+            self.waiting_since = min(self.waiting_since + seconds, time.monotonic())
+
     def kill(self) -> None:
         """End the process at once; `lost` is called as if it had died by itself."""
-        self._end_with_children(signal.SIGKILL)
+        if not self._is_closing:
+            self._signal_all(signal.SIGKILL)
 
     def close(self) -> None:
         """End the process, if need be by force; `lost` is not called."""
@@ -86,14 +100,18 @@ class Link:
             return
         self._is_closing = True
         self._outbox.put(None)
-        self._end_with_children(signal.SIGTERM)
-        self._process.join(ENDING_S)
-        if self._process.is_alive():
-            self._end_with_children(signal.SIGKILL)
-            self._process.join()
+        self._end_with_children()
 
-    def _end_with_children(self, number: signal.Signals) -> None:
-        """Send a signal to the process and to what a user's code started in it; before it is joined, while its number is its own."""
+    def _end_with_children(self) -> None:
+        """End the process and what a user's code started in it, by force where a signal is not heeded."""
+        self._signal_all(signal.SIGTERM)
+        # Not joined yet: until then its number, which is its children's too, is nobody else's.
+        multiprocessing.connection.wait([self._process.sentinel], ENDING_S)
+        self._signal_all(signal.SIGKILL)
+        self._process.join()
+
+    def _signal_all(self, number: signal.Signals) -> None:
+        """Send a signal to the process and to its children."""
         try:
             os.killpg(self.pid, number)
         except (AttributeError, OSError):  # no groups here, or it has not begun its own yet
@@ -111,8 +129,7 @@ class Link:
     def _gone(self) -> None:
         if not self._is_closing:
             self._is_closing = True
-            self._end_with_children(signal.SIGTERM)
-            self._process.join()
+            self._end_with_children()
             self.lost()
 
     def _read(self) -> None:
@@ -139,6 +156,21 @@ class Link:
                 self._connection.send(message)
             except (OSError, ValueError):
                 return
+
+
+@contextlib.contextmanager
+def _deaf_to_interrupts() -> Iterator[None]:
+    """What is started within does not hear Ctrl-C, which goes to every process of the terminal, before it can say so itself."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    # It starts with the first process otherwise, and lets the signal through again.
+    multiprocessing.resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextlib.contextmanager

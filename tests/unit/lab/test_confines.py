@@ -8,10 +8,12 @@ from ravine.lab.confines import data_bytes
 LIMITED = """
 import os
 import signal
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
 from ravine.lab.confines import confine, limit_memory
 confine(10**9)
 limit_memory(10**8)
 assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
 small = bytearray(10**7)
 try:
     bytearray(10**9)

@@ -2,6 +2,8 @@
 
 import asyncio
 import os
+import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -123,6 +125,86 @@ def test_what_was_started_in_a_process_ends_with_it(end):
         await until(lambda: not is_running(heard[0]))
 
     asyncio.run(script())
+
+
+def leaves_a_stubborn_child(connection, memory_bytes):
+    """Starts a process that heeds no polite signal, and tells its number."""
+    confine(2**40)
+    child = subprocess.Popen(["sh", "-c", "trap '' TERM; echo; while :; do sleep 1; done"], stdout=subprocess.PIPE)
+    child.stdout.readline()
+    connection.send(child.pid)
+    if connection.recv() == "die":
+        os._exit(3)
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are looked up in /proc")
+@pytest.mark.parametrize("end", ["close", "die"])
+def test_a_child_that_heeds_no_polite_signal_ends_too(end):
+    async def script():
+        heard, lost = [], []
+        link = Link(leaves_a_stubborn_child, "stubborn", receive=heard.append, lost=lambda: lost.append(True))
+        await until(lambda: heard)
+        if end == "die":
+            link.send(end)
+            await until(lambda: lost)
+        link.close()
+        for _ in range(200):
+            if not is_running(heard[0]):
+                return
+            await asyncio.sleep(0.01)
+        os.kill(heard[0], signal.SIGKILL)
+        raise AssertionError("it was left behind")
+
+    asyncio.run(script())
+
+
+def shuts_its_pipe(connection, memory_bytes):
+    """Is not there for anybody, and does not end either."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    connection.send("here")
+    connection.close()
+    time.sleep(20)
+
+
+def test_a_process_that_only_shuts_its_pipe_is_ended_and_the_server_goes_on():
+    async def script():
+        heard, lost = [], []
+        began = time.monotonic()
+        link = Link(shuts_its_pipe, "shut", receive=heard.append, lost=lambda: lost.append(True))
+        await until(lambda: lost)
+        assert (heard, link.has_ended) == (["here"], True)
+        return time.monotonic() - began
+
+    assert asyncio.run(script()) < 20, "nothing waits for its own end"
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="there is no other way to be deaf from the start")
+def test_ctrl_c_does_not_reach_a_process_that_is_only_starting():
+    async def script():
+        heard, lost = [], []
+        link = Link(echo, "echo", receive=heard.append, lost=lambda: lost.append(True))
+        os.kill(link.pid, signal.SIGINT)
+        await until(lambda: heard or lost)
+        link.close()
+        return lost
+
+    assert asyncio.run(script()) == []
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, []), "the server hears it as before"
+
+
+def test_time_in_which_nobody_could_hear_is_not_counted():
+    async def script(link, heard, lost):
+        link.excuse(5.0)
+        assert link.waiting_since is None
+        link.send("hang")
+        link.waiting_since -= 100.0
+        link.excuse(90.0)
+        assert link.is_overdue(5.0)
+        assert not link.is_overdue(50.0)
+        link.excuse(1000.0)
+        assert not link.is_overdue(5.0)
+
+    run(script)
 
 
 def is_running(pid):
