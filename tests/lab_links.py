@@ -14,7 +14,8 @@ class FakeLink:
 
     def __init__(self):
         self.sent, self.pid, self.waiting_since = [], 1, None
-        self.is_killed = self.is_closed = False
+        self.is_killed = self.is_closed = self.has_ended = False
+        self.excused = 0.0
         self.receive = self.lost = None
 
     def send(self, message):
@@ -22,6 +23,9 @@ class FakeLink:
 
     def is_overdue(self, patience_s):
         return patience_s < 1
+
+    def excuse(self, seconds):
+        self.excused += seconds
 
     def kill(self):
         self.is_killed = True

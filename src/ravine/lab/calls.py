@@ -27,7 +27,7 @@ class Calls:
         self._waiting: dict[int, asyncio.Future[Any]] = {}
         self._told: dict[int, Callable[[str], None]] = {}
         self._link: Link | None = None
-        self._turn = asyncio.Lock()
+        self._turn, self._is_closed = asyncio.Lock(), False
 
     @property
     def pid(self) -> int | None:
@@ -44,7 +44,7 @@ class Calls:
 
         Raises:
             InputError: what the function had to say of the settings.
-            TaskError: it took too long, raised something of a user's, or the process ended.
+            TaskError: it took too long, raised something of a user's, or the process or the lab ended.
         """
         # One at a time, so that patience is counted from the call's own beginning.
         async with self._turn:
@@ -67,12 +67,18 @@ class Calls:
                 self._told.pop(number, None)
 
     def close(self) -> None:
-        """End the process."""
+        """End the process, for good: who waits for it hears so at once."""
+        self._is_closed = True
         if self._link is not None:
             self._link.close()
             self._link = None
+        self._end_waiting("the lab ended.")
 
     def _started(self) -> Link:
+        if self._is_closed:
+            raise TaskError("the lab ended.")
+        if self._link is not None and self._link.has_ended:
+            self._link.lost, self._link = _nothing, None
         if self._link is None:
             self._link = Link(main, "ravine-lab-figures", receive=self._take, lost=self._lose, memory_bytes=self._memory_bytes)
         return self._link
@@ -102,9 +108,12 @@ class Calls:
 
     def _lose(self) -> None:
         self._link = None
+        self._end_waiting("the process that computed it ended, perhaps for want of memory: ask again, or for less.")
+
+    def _end_waiting(self, sentence: str) -> None:
         for future in self._waiting.values():
             if not future.done():
-                future.set_exception(TaskError("the process that computed it ended, perhaps for want of memory: ask again, or for less."))
+                future.set_exception(TaskError(sentence))
 
 
 def _nothing() -> None:

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import itertools
 import secrets
+import time
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -197,7 +198,7 @@ class Races:
 
     def _start(self) -> Link:
         link, self._spare = self._spare, None
-        return link or self._fresh()
+        return self._fresh() if link is None or link.has_ended else link
 
     def _fresh(self) -> Link:
         return Link(main, "ravine-lab-race", receive=_ignore, lost=self._lose_spare, memory_bytes=self._memory_bytes)
@@ -207,8 +208,14 @@ class Races:
 
     async def _look_after(self) -> None:
         while True:
+            asleep = time.monotonic()
             await asyncio.sleep(WATCH_S)
+            late = time.monotonic() - asleep - WATCH_S
             for session in list(self.sessions.values()):
+                # The server itself stood still, as after Ctrl-Z: what was sent meanwhile is still to be read.
+                if late > WATCH_S:
+                    session.excuse(late)
+                    continue
                 with contextlib.suppress(RavineError):
                     session.look_after(self._patience_s, PREPARING_S)
 

@@ -31,6 +31,10 @@ def _nothing(session: "Session", ended: Diverged) -> None:
     del session, ended
 
 
+def _unheard(*message: object) -> None:
+    del message
+
+
 async def _no_rates(session: "Session", make: Make) -> dict[str, float]:
     del session
     return make.rates
@@ -90,6 +94,10 @@ class Session:
         Raises:
             InputError: it is not possible.
         """
+        if self._link is not None and self._link.has_ended:
+            # What it owes is told first, and what is wanted now does not go to it.
+            self._link.receive, self._link.lost = _unheard, _unheard
+            self._lose()
         await self._wishes.want(make)
 
     def tell_progress(self, words: str) -> None:
@@ -171,6 +179,11 @@ class Session:
             what = "preparing the race" if self.state == "preparing" else "a step"
             self._reason = f"{what} took more than {allowed:g} s, so it was stopped. Make the model smaller, or correct it, and reset"
             self._link.kill()
+
+    def excuse(self, seconds: float) -> None:
+        """Leave out so much of the time for which its process has owed an answer: the server could not hear it."""
+        if self._link is not None:
+            self._link.excuse(seconds)
 
     async def news(self, timeout_s: float) -> bool:
         """Wait until something is new; False where nothing was for so long."""
@@ -353,11 +366,13 @@ class Session:
 
     def _lose(self) -> None:
         """The process is gone: say so, and start another one where that may help."""
+        # While rates are looked for it only waits: its end is nothing that the race could have done.
+        was_waiting = self._finding is not None and self._wishes.now is None
         self._link = None
         self._stop_finding()
         reason, self._reason = self._reason, ""
         wish = self._wishes.now
-        was_preparing = wish is not None or self.state == "preparing"
+        was_preparing = wish is not None or (self.state == "preparing" and not was_waiting)
         for future in self._answers.values():
             if not future.done():
                 future.set_exception(TaskError(f"{reason or KILLED}."))

@@ -83,6 +83,29 @@ def test_a_process_that_ended_is_started_anew(monkeypatch):
     assert len(run(monkeypatch, script)) == 2
 
 
+def test_a_process_that_has_just_ended_is_asked_nothing(monkeypatch):
+    async def script(calls):
+        assert await calls.call("value", {}) == {}
+        calls._link.has_ended = True
+        assert await calls.call("value", {}) == {}
+
+    assert [len(link.sent) for link in run(monkeypatch, script)] == [1, 1]
+
+
+def test_the_end_of_the_lab_is_told_at_once_and_starts_no_process(monkeypatch):
+    async def script(calls):
+        waiting = [asyncio.create_task(calls.call("hang", {})) for _ in range(2)]
+        await asyncio.sleep(0)
+        calls.close()
+        for call in waiting:
+            with pytest.raises(TaskError, match=r"the lab ended\."):
+                await asyncio.wait_for(call, 10)
+        with pytest.raises(TaskError, match=r"the lab ended\."):
+            await calls.call("value", {})
+
+    assert [link.is_closed for link in run(monkeypatch, script)] == [True]
+
+
 def test_a_call_that_takes_too_long_is_stopped(monkeypatch):
     async def script(calls):
         with pytest.raises(TaskError, match=r"more than 0\.05 s"):

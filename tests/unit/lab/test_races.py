@@ -1,9 +1,11 @@
 import asyncio
+import time
 
 import pytest
 
 from lab_links import FACTS, FakeLink, taken
 from ravine.base.errors import InputError, TaskError
+from ravine.lab import races as racing
 from ravine.lab.answers import Busy, NotThere
 from ravine.lab.race_worker import Made, Make, Possible, Ready, Refused
 from ravine.lab.races import MOST_CURVES, MOST_SESSIONS, Races
@@ -77,6 +79,41 @@ def test_a_warm_process_serves_the_first_session_and_goes_on_to_the_next():
             all_of.get(session.name)
         all_of.close()
         assert all_of.links[0].is_closed
+
+    run(script)
+
+
+def test_a_warm_process_that_has_ended_serves_nobody():
+    async def script():
+        all_of = races()
+        all_of.open()
+        all_of.links[0].has_ended = True
+        await all_of.create({})
+        assert [len(link.sent) > 0 for link in all_of.links] == [False, True]
+        all_of.close()
+
+    run(script)
+
+
+def test_a_server_that_stood_still_ends_no_session_for_it(monkeypatch):
+    async def script():
+        all_of = races()
+        all_of._patience_s = 0.5
+        monkeypatch.setattr(racing, "WATCH_S", 0.01)
+        session = await all_of.create({})
+        while session.state != "paused":
+            await asyncio.sleep(0)
+        all_of.open()
+        await asyncio.sleep(0)
+        time.sleep(0.1)
+        await asyncio.sleep(0)
+        link = all_of.links[0]
+        while not link.excused and not link.is_killed:
+            await asyncio.sleep(0.001)
+        assert (link.excused > 0.05, link.is_killed) == (True, False)
+        while not link.is_killed:
+            await asyncio.sleep(0.001)
+        all_of.close()
 
     run(script)
 

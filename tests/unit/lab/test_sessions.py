@@ -262,6 +262,51 @@ def test_a_search_goes_on_where_what_was_wanted_instead_is_refused():
     run(script)
 
 
+def test_a_process_that_is_lost_while_rates_are_found_is_started_anew_and_they_are_found_again():
+    async def script():
+        session, link, finder = await open_session()
+        other = FakeLink()
+        session._start = lambda: other
+        link.lost()
+        assert (session.history.said[-2]["restarted"], session.message.endswith("started anew, from the first step.")) == (True, True)
+        other.receive(Possible(2))
+        await asyncio.sleep(0)
+        assert (finder.asked, finder.given_up, session.state) == ([1, 2], [1], "preparing")
+        session.end()
+
+    run(script)
+
+
+@pytest.mark.parametrize("given", [{"seed": 9}, {}], ids=["another", "the same"])
+def test_what_is_wanted_of_a_process_that_has_just_ended_is_done_by_the_next_one(given):
+    async def script():
+        session, link = await ready()
+        other = FakeLink()
+        session._start = lambda: other
+        link.has_ended = True
+        preparing = asyncio.create_task(session.prepare(make(**given)))
+        await asyncio.sleep(0)
+        assert session.history.said[-2]["restarted"] is True, "the end of the first is told all the same"
+        link.receive(taken(1, 4, 4))
+        link.lost()
+        other.receive(Made(2))
+        other.receive(Made(3))
+        await preparing
+        assert (session.revision, session.setting["seed"]) == (3, given.get("seed", 7))
+        assert len(link.sent) == 1
+
+    run(script)
+
+
+def test_time_in_which_the_server_stood_still_is_no_fault_of_the_process():
+    async def script():
+        session, link = await ready()
+        session.excuse(70.0)
+        assert link.excused == 70.0
+
+    run(script)
+
+
 def test_rates_that_cannot_be_found_are_told():
     async def script():
         session, _link, finder = await open_session(seed=13)
