@@ -75,6 +75,7 @@ class Sweeps:
 
     def _start(self, setting: Setting, names: list[str], given: Mapping[str, Any]) -> None:
         sweep = _UnderWay(asyncio.get_running_loop().create_task(self._make(setting, names, given)))
+        sweep.task.add_done_callback(_told)
         self._under_way |= {_key(setting, name): sweep for name in names}
 
     async def _make(self, setting: Setting, names: list[str], given: Mapping[str, Any]) -> dict[str, Swept]:
@@ -98,6 +99,12 @@ class Sweeps:
 
     def _forget(self, sweep: _UnderWay) -> None:
         self._under_way = {key: other for key, other in self._under_way.items() if other is not sweep}
+
+
+def _told(task: asyncio.Task[dict[str, Swept]]) -> None:
+    """Whoever waits has its error; where nobody does any more, asyncio would print it as one that was overlooked."""
+    if not task.cancelled():
+        task.exception()
 
 
 def _key(setting: Setting, name: str) -> str:

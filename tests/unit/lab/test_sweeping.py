@@ -1,4 +1,5 @@
 import asyncio
+import gc
 
 import pytest
 
@@ -97,5 +98,29 @@ def test_only_so_many_are_kept_and_what_is_asked_for_is_always_there():
             assert await sweeps.find({**PRESET, "seed": seed}, ["sgd"], {})
         assert sweeps.known({**PRESET, "seed": 0}, ["sgd"]) is None
         assert sweeps.known({**PRESET, "seed": MOST_KEPT + 1}, ["sgd"]) is not None
+
+    run(script)
+
+
+def test_a_sweep_that_was_given_up_and_fails_all_the_same_is_no_error_of_anybody():
+    async def script(sweeps, calls):
+        overlooked = []
+        asyncio.get_running_loop().set_exception_handler(lambda loop, about: overlooked.append(about["message"]))
+
+        async def call(function, settings, tell):
+            try:
+                await calls.may_end.wait()
+            except asyncio.CancelledError:
+                raise TaskError("the lab ended.") from None
+
+        calls.call = call
+        wanted = asyncio.create_task(sweeps.find(PRESET, ["sgd"], {}))
+        await settled()
+        wanted.cancel()
+        await settled()
+        assert wanted.cancelled()
+        del wanted
+        gc.collect()
+        assert overlooked == []
 
     run(script)
