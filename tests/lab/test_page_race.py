@@ -146,6 +146,15 @@ def test_code_and_command_of_the_run_are_shown(opened):
     has_text(page, ".code:last-of-type pre", "import torch")
 
 
+def test_equations_of_the_optimisers_stand_with_their_values(opened):
+    page = ready(opened(RACE, width=320))
+    page.click("summary:has-text('Equations')")
+    has_text(page, ".code:has(.code-head:has-text('adam')) pre", r"m <- beta1 m \+ \(1 - beta1\) g")
+    has_text(page, ".code:has(.code-head:has-text('adam')) pre", "beta1 = 0.9, beta2 = 0.999, eps = 1e-8")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+    assert violations(page) == []
+
+
 def test_all_by_keyboard(opened):
     page = ready(opened(RACE))
 

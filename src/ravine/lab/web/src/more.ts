@@ -5,6 +5,7 @@ import { Losses } from "./pages/losses/page.tsx";
 import { Memory } from "./pages/memory/page.tsx";
 import { Precision } from "./pages/precision/page.tsx";
 import { LinkChoices } from "./pages/race/links.tsx";
+import { Equations } from "./pages/race/equations.tsx";
 import { OneStep } from "./pages/race/one_step.tsx";
 import { Reading } from "./pages/reading/page.tsx";
 import { List } from "./pages/records/list.tsx";
@@ -18,5 +19,5 @@ import "./pages/race/one_step.css";
 import "./pages/surface/surface.css";
 
 Object.assign(globalThis, {
-  ravineMore: { Depth, Doctor, Lessons, LinkChoices, List, Losses, Memory, OneStep, Precision, Reading, Schedules, Surface },
+  ravineMore: { Depth, Doctor, Equations, Lessons, LinkChoices, List, Losses, Memory, OneStep, Precision, Reading, Schedules, Surface },
 });

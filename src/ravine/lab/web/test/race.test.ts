@@ -9,6 +9,7 @@ import { rangeOfTarget } from "../src/pages/race/draw_tile.ts";
 import { History } from "../src/pages/race/history.ts";
 import { ranked, usualTarget } from "../src/pages/race/ranking.ts";
 import { calmer, fixed, shared } from "../src/pages/race/rates.ts";
+import { said } from "../src/pages/race/equation_words.ts";
 import { phases } from "../src/pages/race/step_words.ts";
 import { queryOf, settingOf } from "../src/pages/race/setting.ts";
 import { caption, sentence, summary, type Scene, verdict } from "../src/pages/race/words.ts";
@@ -244,4 +245,19 @@ test("a steep way between columns is filled, turning as outlines do, and a gentl
   const { stroke, fill } = pathOf([1, 9, 1, 1], 12);
   assert.deepEqual(fill, ["M3 9", "L5 9", "L1 91", "L-1 91", "Z", "M3 9", "L5 9", "L9 91", "L7 91", "Z"]);
   assert.deepEqual(stroke, ["M0 90", "M4 10", "M8 90", "L12 90"]);
+});
+
+test("optimisers with the same equations share them, with the values of what stands in them", () => {
+  const one = (name: string, formula: string, hypers: Record<string, number>) => ({ name, source: `S${name}`, formula, hypers });
+  const found = said([
+    one("sgd", "m <- momentum m + g", { momentum: 0, l2: 0 }),
+    one("adam", "m <- beta1 m + g\np <- p - lr m / (1 - beta1^t)", { beta1: 0.9, eps: 1e-8 }),
+    one("momentum", "m <- momentum m + g", { momentum: 0.9, l2: 0 }),
+    one("bare", "p <- p - lr g", {}),
+  ]);
+  assert.deepEqual(found, [
+    { title: "sgd, momentum", source: "Ssgd", text: "m <- momentum m + g\n\nsgd: momentum = 0\nmomentum: momentum = 0.9" },
+    { title: "adam", source: "Sadam", text: "m <- beta1 m + g\np <- p - lr m / (1 - beta1^t)\n\nbeta1 = 0.9" },
+    { title: "bare", source: "Sbare", text: "p <- p - lr g\n\nlr is all there is to set" },
+  ]);
 });

@@ -12,7 +12,7 @@ import { Broken, Guess } from "./outcome.tsx";
 import "./page.css";
 import { badge, chart, isLogX, keepView, metric, metrics, scene, smoothing } from "./scene.ts";
 import { Setup, TaskChoice } from "./setup.tsx";
-import { Keep, Links, RunCode } from "./sharing.tsx";
+import { Equations, Keep, Links, RunCode } from "./sharing.tsx";
 import { Inside, Ranking } from "./standings.tsx";
 import { begin, hello, landmarks, lanes, leave, lit, look, problem, setting, status, stepped, viewed } from "./store.ts";
 import { Tiles } from "./tiles.tsx";
@@ -145,6 +145,9 @@ function Protocol() {
           {lit.value} stands out; press it again in the ranking to see all alike.
         </p>
       )}
+      <Part name="inside">
+        <Equations />
+      </Part>
       <Part name="code">
         <RunCode />
         <Keep />

@@ -1,3 +1,4 @@
+import type { ComponentChildren } from "preact";
 import { useEffect, useState } from "preact/hooks";
 import { later } from "../../app/later.tsx";
 import { Code } from "../../controls/code.tsx";
@@ -5,15 +6,20 @@ import { Select } from "../../controls/fields.tsx";
 import { Problem } from "../../controls/problem.tsx";
 import { ApiError, get, post } from "../../net/api.ts";
 import type { Code as Texts, Saved } from "../../protocol.ts";
-import { hello, sessionPath, status } from "./store.ts";
+import { hello, lanes, sessionPath, status } from "./store.ts";
 
 /** Command, Python and PyTorch of this run; asked for when opened. */
 export function RunCode() {
+  return <Opened summary="Code of this run: command, Python, PyTorch">{() => <Shown key={hello.value?.revision} />}</Opened>;
+}
+
+/** Made when it is opened. */
+function Opened({ summary, children }: { summary: string; children: () => ComponentChildren }) {
   const [isOpen, setOpen] = useState(false);
   return (
     <details onToggle={(event) => setOpen(event.currentTarget.open)}>
-      <summary>Code of this run: command, Python, PyTorch</summary>
-      {isOpen && <Shown key={hello.value?.revision} />}
+      <summary>{summary}</summary>
+      {isOpen && children()}
     </details>
   );
 }
@@ -79,11 +85,12 @@ const LinkChoices = later<{ session: string }>("LinkChoices");
 
 /** The race as a link: for teaching, and for another tab. */
 export function Links() {
-  const [isOpen, setOpen] = useState(false);
-  return (
-    <details onToggle={(event) => setOpen(event.currentTarget.open)}>
-      <summary>Links: teach with this race, watch it in another tab</summary>
-      {isOpen && <LinkChoices session={hello.value?.session ?? ""} />}
-    </details>
-  );
+  return <Opened summary="Links: teach with this race, watch it in another tab">{() => <LinkChoices session={hello.value?.session ?? ""} />}</Opened>;
+}
+
+const Written = later<{ names: readonly string[] }>("Equations");
+
+/** What every optimiser of the race does in a step. */
+export function Equations() {
+  return <Opened summary="Equations of these optimisers">{() => <Written names={lanes.value.map((lane) => lane.optimizer)} />}</Opened>;
 }
